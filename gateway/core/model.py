@@ -1,0 +1,199 @@
+"""The values that pass through the house.  All frozen: a change is a new value.
+
+Times are aware UTC datetimes; a phone is E.164 with its plus; text uses LF.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType
+
+Phone = NewType("Phone", str)  # "+12025550143"
+MailAddr = NewType("MailAddr", str)  # "local@domain", the domain in lower case
+
+
+class Door(StrEnum):
+    """Where a mail knocked: `submission` is for known senders, `public` for the internet, `local` the control socket."""
+
+    SUBMISSION = "submission"
+    PUBLIC = "public"
+    LOCAL = "local"
+
+
+class Fate(StrEnum):
+    """Where a delivery stands.  design.md section 4 tells how they follow each other."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    UNKNOWN = "unknown"
+    HELD = "held"
+    HANDED_OVER = "handed_over"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+OPEN_FATES = frozenset({Fate.WAITING, Fate.SENDING, Fate.UNKNOWN, Fate.HELD})
+BAD_ENDS = frozenset({Fate.FAILED, Fate.REFUSED, Fate.EXPIRED, Fate.CANCELLED})
+
+
+class Kind(StrEnum):
+    """What a message is: a person's words (text out, reply in) or a machine's (report, alarm, preview, notice)."""
+
+    TEXT = "text"
+    REPLY = "reply"
+    REPORT = "report"
+    ALARM = "alarm"
+    PREVIEW = "preview"
+    FORWARD = "forward"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipient:
+    address: str  # as the client wrote it, without brackets
+    notify: str = ""  # RFC 3461 NOTIFY, upper case, "NEVER" or "FAILURE,DELAY"; "" = not given
+    orcpt: str = ""  # RFC 3461 ORCPT, xtext decoded, "rfc822;address"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope:
+    mail_from: str  # "" is the null sender
+    recipients: tuple[Recipient, ...]
+    envid: str = ""  # RFC 3461 ENVID, xtext decoded
+    ret: str = ""  # RFC 3461 RET: "FULL" | "HDRS" | ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundMail:
+    id: str
+    at: datetime
+    door: Door
+    peer: str  # IP address, or "local"
+    sender: str  # name of the [[sender]]; "" on the public door for a stranger
+    envelope: Envelope
+    raw: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextIn:
+    """A text that somebody sent to one of our numbers."""
+
+    remote_id: str  # the provider's id (SM... or MM...)
+    author: str  # E.164, a short code, or an alphanumeric sender
+    number: Phone  # our number
+    text: str
+    media: tuple[str, ...] = ()  # the provider's media URLs
+    opt_out: str = ""  # "STOP" | "START" | "HELP" where the provider says so itself
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusIn:
+    """What a provider says has become of a text that it accepted."""
+
+    remote_id: str
+    delivery: str  # our delivery id from the callback URL; "" when polled
+    attempt: int  # 0 when not known
+    status: str  # queued | sending | sent | delivered | undelivered | failed | canceled
+    code: str = ""  # the provider's error code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundHook:
+    id: str  # "twilio:SID" for a text, "twilio:SID:attempt:status" for a status
+    at: datetime
+    provider: str
+    event: TextIn | StatusIn
+    raw: bytes = field(repr=False)
+
+
+Inbound = InboundMail | InboundHook
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What the reader found in a mail.  Every str is free of control characters but LF in texts."""
+
+    subject: str
+    author: MailAddr | None  # the address in From
+    author_name: str
+    reply_to: MailAddr | None
+    message_id: str  # with its angle brackets; "" when missing
+    in_reply_to: str
+    references: tuple[str, ...]  # message ids with brackets, oldest first
+    date: str  # as written
+    auto_submitted: str  # RFC 3834 word in lower case; "" when missing
+    bulk: bool  # Precedence bulk/list/auto_reply/junk, List-Id, X-Auto-Response-Suppress... see mime.read
+    report: bool  # multipart/report
+    hops: int  # Received headers
+    ours: bool  # bears our X-Gateway-Loop header
+    text: str  # job mail: the words that are texted (the "-- " block and cut_after removed)
+    cut: str  # what was cut away from job mail
+    answer: str  # mail to r-: quoted history and signature removed
+    answer_cut: str
+    attachments: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """A mail that the reader could not read: kept raw, parked, and told."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consent:
+    """One entry of the append-only ledger of consent.  The state follows from all entries of (brand, phone)."""
+
+    id: str  # derived, so that writing twice is harmless
+    brand: str
+    phone: Phone
+    at: datetime
+    action: str  # grant | revoke | stop | start  (stop and start are the person's own words)
+    klass: str = "informational"  # informational | marketing
+    method: str = ""  # paper | web | keyword | verbal | mail | job_system | import | employee | provider
+    evidence: str = ""
+    disclosure: str = ""  # version of the words that were shown
+    recorded_by: str = ""  # "twilio", "admin", a sender's name
+    raw: str = ""  # what the person wrote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """What is said between one sender and one phone about one job."""
+
+    id: str  # the token of its r- address
+    sender: str  # name of the [[sender]]; "" for a stranger's text to a number's inbox
+    phone: Phone
+    job: str
+    number: str  # name of our [[number]]; "" while only carrier mail was used
+    subject: str
+    message_id: str  # of the last mail of the job system, for In-Reply-To
+    references: tuple[str, ...]
+    reply_to: str  # where answers go
+    opened_at: datetime
+    closes_at: datetime
+    texted_at: datetime | None = None  # our last text
+    text: str = ""  # our last text, quoted in the reply mail
+    heard_at: datetime | None = None  # the person's last text: opens conversational consent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """An admin's word that an employee's carrier address works."""
+
+    employee: str
+    address: str  # the carrier address that was confirmed: another one needs another word
+    at: datetime
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """Segments that a sender has used up, by the calendar of the shop's time zone."""
+
+    day: int = 0
+    month: int = 0

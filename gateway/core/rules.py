@@ -1,0 +1,120 @@
+"""What the admin decided, as far as decisions need it.  Built by config.py, frozen, without secrets.
+
+Carrier rows have a file of their own: core/carrier.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+from gateway.core.carrier import CarrierTable
+from gateway.core.model import Phone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """Job software, or a person, who may send through us."""
+
+    name: str
+    mail_from: tuple[str, ...] = ("*",)  # globs on the envelope sender, matched without case
+    answer_from: tuple[str, ...] = ()  # globs on From of mails that answer at r- on the public door
+    numbers: tuple[str, ...] = ()  # names of our numbers; several are a pool
+    reply_to: str = ""  # "" = the mail's Reply-To or From
+    reply_fallback: str = ""
+    report_to: str = ""
+    may_consent: bool = False
+    vouches: bool = False
+    refuse: str = "smtp"  # smtp | mail
+    other_mail: str = "refuse"  # refuse | relay
+    bare_lf: str = "refuse"  # refuse | accept
+    segments_per_day: int = 10_000
+    segments_per_month: int = 0  # 0 = no bound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Number:
+    """One of our numbers at a provider."""
+
+    name: str
+    phone: Phone
+    provider: str  # "twilio" | "flowroute"
+    segments_per_second: float = 1.0
+    messaging_service_sid: str = ""
+    inbox: str = ""  # mail address for texts of strangers; "" = alarm_to
+    price_per_segment: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Employee:
+    name: str
+    phone: Phone
+    carrier: str = ""  # id of a carrier row; "" = by the provider only
+    channel: str = "sms"  # sms | mms
+    fallback: str = "none"  # provider | none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextRules:
+    subject: str = "omit"  # omit | prefix | only
+    max_segments: int = 6
+    too_long: str = "refuse"  # refuse | cut
+    transliterate: bool = True
+    cut_after: tuple[str, ...] = ()
+    job: str = ""  # regular expression; its first capture in the Subject names the job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyRules:
+    quiet_hours: str = ""  # "" or "20:00-08:00"
+    hold_at_most: timedelta = timedelta(hours=16)
+    countries: tuple[str, ...] = ("US", "CA")
+    duplicate_window: timedelta = timedelta(hours=24)
+    flood_per_minute: int = 0
+    expires_after: timedelta = timedelta(hours=4)
+    fallback_after: timedelta = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    domain: str  # lower case
+    country: str  # ISO 3166 alpha-2: how a number without + is read
+    brand: str
+    timezone: ZoneInfo
+    alarm_to: tuple[str, ...] = ()  # mail addresses, or phones of employees
+    senders: tuple[Sender, ...] = ()
+    numbers: tuple[Number, ...] = ()
+    employees: tuple[Employee, ...] = ()
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    carriers: CarrierTable = field(default_factory=CarrierTable)
+    text: TextRules = TextRules()
+    policy: PolicyRules = PolicyRules()
+    close_after: timedelta = timedelta(days=14)  # [replies] close_after
+    ask: bool = False  # [replies] ask
+    relay_sender: str = ""  # "" = per_delivery; else the one envelope sender and From that the relay takes
+    providers: frozenset[str] = frozenset()  # those with an account: {"twilio"}
+    public_url: str = ""  # without the trailing slash; "" = webhooks cannot reach us
+    on_unknown: str = "reconcile"  # reconcile | hold
+    lookup_after: tuple[timedelta, ...] = (timedelta(seconds=20), timedelta(seconds=60), timedelta(seconds=150))
+
+    def sender(self, name: str) -> Sender | None:
+        """The sender of that name."""
+        return next((s for s in self.senders if s.name == name), None)
+
+    def number(self, name: str) -> Number | None:
+        """Our number of that name."""
+        return next((n for n in self.numbers if n.name == name), None)
+
+    def number_at(self, phone: str) -> Number | None:
+        """Our number with that E.164."""
+        return next((n for n in self.numbers if n.phone == phone), None)
+
+    def employee(self, name: str) -> Employee | None:
+        """The employee of that name."""
+        return next((e for e in self.employees if e.name == name), None)
+
+    def employee_at(self, phone: str) -> Employee | None:
+        """The employee with that E.164."""
+        return next((e for e in self.employees if e.phone == phone), None)

@@ -1,0 +1,216 @@
+"""The values of the work: what must be done, what happened, what is known when deciding.  All frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from gateway.core.model import Confirmation, Consent, Conversation, Fate, Kind, Phone, Spent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailParcel:
+    mail_from: str
+    rcpt_to: str
+    data: bytes = field(repr=False)  # CRLF lines, complete header
+    notify: str = ""  # RFC 3461, sent where the next hop offers DSN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextParcel:
+    number: Phone  # our number
+    service: str  # messaging service SID, or ""
+    to: Phone
+    body: str
+    validity_seconds: int  # 1 to 36000
+
+
+Parcel = MailParcel | TextParcel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What one recipient of one inbound shall get: a text to one phone, or a mail to one mailbox."""
+
+    id: str  # f"{inbound.id}.{n}"
+    inbound: str
+    kind: Kind
+    sender: str  # the [[sender]] it is for; "" for alarms
+    recipient: str  # the envelope address as the client wrote it, or the mailbox that we write to
+    phone: Phone | None  # the person texted, or the author of a reply
+    person: str  # employee's name, or ""
+    conversation: str  # its token, or ""
+    subject: str
+    text: str  # exactly what goes out
+    cut: str = ""  # what was cut away from the mail
+    rule: str = ""  # which rule chose the route
+    at: datetime
+    report_to: str = ""  # who is told of a bad end; "" nobody
+    notify: str = ""
+    orcpt: str = ""
+    envid: str = ""
+    message_id: str = ""  # of the mail that caused it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One way of bringing one message.  Its attempts are its history; a fallback is another delivery."""
+
+    id: str  # f"{message.id}.{k}"; the d of the StatusCallback and of `gateway queue`
+    message: str
+    kind: Kind
+    courier: str  # "mail" | "twilio" | "flowroute"
+    lane: str  # one in flight per lane, in order: "twilio|+1...|+1...", "mail|address"
+    number: str  # name of our number; "" for mail
+    to: str  # E.164, or a mail address
+    phone: Phone | None  # the person texted: asked again for consent before sending
+    person: str  # employee's name, or ""
+    sender: str  # whose budget pays; "" nobody's
+    parcel: Parcel | None  # None when refused before anything was made
+    segments: int = 0
+    fate: Fate = Fate.WAITING
+    reason: str = ""  # why it waits: "" | retry | quiet hours | pacing | lookup | budget ...
+    priority: int = 5  # 0 first: reply 1, report 3, text 5
+    due_at: datetime
+    expires_at: datetime
+    attempt: int = 0  # how many were started; the fence of start and settle
+    posted_at: datetime | None = None  # start of the last attempt
+    lookups: int = 0  # since the last attempt
+    resends: int = 0  # after an unclear end
+    remote_id: str = ""  # SID, or the queue id in the next hop's 250
+    code: str = ""  # SMTP enhanced code, or the provider's error code
+    note: str = ""  # the last answer, for people
+    bounce: str = ""  # token of the b- address
+    conversational: bool = False  # an answer at r-: conversational consent is enough
+    ways: tuple[str, ...] = ()  # ways still open after this one: "provider"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """A fate that moves outside of an attempt: a receipt, a late bounce, a STOP, a command."""
+
+    delivery: str
+    fate: Fate
+    code: str = ""
+    note: str = ""
+    remote_id: str = ""
+    source: str = ""  # "twilio", "bounce", "stop", "admin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writes:
+    """A set of writes: one transaction or nothing.  Rows whose id exists are left alone, conversations are replaced."""
+
+    messages: tuple[Message, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
+    consents: tuple[Consent, ...] = ()
+    conversations: tuple[Conversation, ...] = ()
+    moves: tuple[Move, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    inbound: str
+    writes: Writes = Writes()
+    parked: str = ""  # the reason why it is kept raw for a person
+    note: str = ""  # what trace shows when nothing was to be done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    remote_id: str = ""  # SID; for mail the next hop's answer
+    status: str = ""  # the provider's first status
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deferred:
+    """Certainly not accepted, worth another try."""
+
+    reason: str
+    code: str = ""
+    retry_after: float | None = None  # seconds, where the other side names them
+    sender_wide: bool = False  # the number, account or relay is at fault: pause it, keep its queue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Certainly not accepted, never will be."""
+
+    reason: str
+    code: str = ""
+    opted_out: bool = False  # the provider says that the person said STOP (21610)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unclear:
+    """The one outcome that can text somebody twice: sent, and no answer."""
+
+    reason: str
+
+
+Outcome = Accepted | Deferred | Refused | Unclear
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remote:
+    """A text as the provider lists it."""
+
+    remote_id: str
+    to: str
+    sender: str
+    body: str
+    status: str
+    code: str
+    created_at: datetime
+    direction: str  # inbound | outbound-api | ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """The end of one attempt or look-up, and what follows from it: one write."""
+
+    delivery: str
+    attempt: int  # the fence: only the attempt that was started may settle
+    outcome: str  # accepted | deferred | refused | unclear | found | not_found | lookup_failed | vetoed
+    fate: Fate
+    due_at: datetime | None = None
+    reason: str = ""
+    code: str = ""
+    note: str = ""
+    remote_id: str = ""
+    lookups: int = 0
+    resends: int = 0
+    ms: int = 0
+    writes: Writes = Writes()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """The keys that a decision must see.  `Facts` answers them in one snapshot."""
+
+    phones: frozenset[Phone] = frozenset()
+    keys: frozenset[tuple[str, Phone, str]] = frozenset()  # (sender, phone, job)
+    tokens: frozenset[str] = frozenset()  # conversations by id
+    threads: frozenset[Phone] = frozenset()  # every conversation of a phone that has not closed
+    deliveries: frozenset[str] = frozenset()
+    remote_ids: frozenset[tuple[str, str]] = frozenset()  # (courier, remote id)
+    bounces: frozenset[str] = frozenset()  # deliveries by the token of their b- address
+    employees: frozenset[str] = frozenset()  # confirmations
+    senders: frozenset[str] = frozenset()  # segments spent
+    fresh: int = 0  # how many new random tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    consents: Mapping[Phone, tuple[Consent, ...]] = field(default_factory=dict)  # oldest first
+    conversations: tuple[Conversation, ...] = ()  # all that keys, tokens and threads asked for, latest text first
+    deliveries: Mapping[str, Delivery] = field(default_factory=dict)  # by id
+    by_remote: Mapping[tuple[str, str], Delivery] = field(default_factory=dict)
+    by_bounce: Mapping[str, Delivery] = field(default_factory=dict)
+    messages: Mapping[str, Message] = field(default_factory=dict)  # those of all deliveries above, by message id
+    confirmations: Mapping[str, Confirmation] = field(default_factory=dict)  # by employee
+    spent: Mapping[str, Spent] = field(default_factory=dict)  # by sender
+    ledger: Mapping[Phone, int] = field(default_factory=dict)  # newest ledger row of the phone; fences `start`
+    fresh: tuple[str, ...] = ()

@@ -1,0 +1,249 @@
+"""What the engine and the doors need from the world.  Satisfied by structure; app.py brings the two together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from gateway.core.model import (
+    Confirmation,
+    Consent,
+    Door,
+    Envelope,
+    Inbound,
+    InboundHook,
+    Reading,
+    Unreadable,
+)
+from gateway.core.work import Delivery, Facts, MailParcel, Needs, Outcome, Plan, Remote, Settlement, TextParcel, Writes
+
+
+class SpoolUnavailable(Exception):
+    """The spool cannot store or answer now (full disk, lock, I/O error).  Doors answer 4xx or 503; nothing was stored."""
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """The time, aware, UTC."""
+        ...
+
+
+class Reader(Protocol):
+    async def read(self, raw: bytes) -> Reading | Unreadable:
+        """What a mail says.  Never raises for any input; bounded in CPU, memory and time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fingerprint:
+    """What makes two mails to one recipient the same mail (P7)."""
+
+    recipient: str  # as in the envelope
+    digest: bytes  # of sender, recipient, Message-ID (else Date) and content
+    window_seconds: float  # how long a first counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """The answer of `Spool.accept`, given after commit and fsync."""
+
+    id: str  # of the inbound that stands for this one: its own, or the first's when all recipients are repeats
+    repeated: tuple[str, ...] = ()  # recipients that were dropped as repeats
+    new: bool = True  # False: nothing was stored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Committed:
+    """The answer of a commit that made deliveries."""
+
+    done: bool  # False: the plan had been made already, or the fence did not hold
+    leased: tuple[Delivery, ...] = ()  # those that the caller may deliver at once, in order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The answer of `Spool.start`."""
+
+    done: bool
+    reason: str = ""  # "" | "stale" (lease, attempt or fate moved on) | "ledger" (consent changed) | "budget"
+    spent_day: int = 0  # segments of the sender today, this attempt included
+    spent_month: int = 0
+    alarm: bool = False  # this attempt passed half of the budget, or was the first over it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """The bound that `start` counts against, in the same transaction.  0 = no bound."""
+
+    sender: str
+    day: str  # "2026-11-21" in the shop's time zone
+    month: str  # "2026-11"
+    per_day: int = 0
+    per_month: int = 0
+
+
+class Spool(Protocol):
+    """The durable state.  Every method that writes answers after commit and fsync, or raises SpoolUnavailable."""
+
+    async def accept(self, inbound: Inbound, prints: Sequence[Fingerprint] = (), consents: Sequence[Consent] = ()) -> Stored:
+        """Keeps what came in.  A hook whose id is known changes nothing (`new` False).
+
+        Recipients with a fingerprint whose first still counts are left out; when none is left nothing is stored.
+        `consents` (a STOP) are committed in the same transaction.
+        """
+        ...
+
+    async def unplanned(self, limit: int) -> list[Inbound]:
+        """Leases inbounds that have no plan and no living lease, oldest first.  Parked ones are not among them."""
+        ...
+
+    async def gather(self, needs: Needs) -> Facts:
+        """All facts asked for, as one snapshot."""
+        ...
+
+    async def plan(self, plan: Plan, lease: bool = True) -> Committed:
+        """Commits a plan while its inbound is unplanned; `lease` takes the deliveries that are due at once."""
+        ...
+
+    async def write(self, writes: Writes, lease: bool = True) -> Committed:
+        """Commits writes that have no inbound: alarms, commands."""
+        ...
+
+    async def due(self, now: datetime, limit: int, not_numbers: frozenset[str] = frozenset()) -> list[Delivery]:
+        """Leases deliveries that are due: waiting ones to be sent, unknown ones to be looked up.
+
+        At most one per lane, never past an earlier one of the lane that is sending, unknown or waiting for a retry;
+        lowest priority number first, then due_at, then age.  Numbers in `not_numbers` are left alone (pacing).
+        """
+        ...
+
+    async def next_due(self) -> datetime | None:
+        """When the next waiting or unknown delivery is due, leased ones left out."""
+        ...
+
+    async def start(self, delivery: Delivery, now: datetime, ledger: int, budget: Budget | None) -> Started:
+        """Commits the intent: fate `sending`, attempt + 1, posted_at = now.  To be called before the first byte leaves.
+
+        Holds only if the fate is waiting and the attempt is the delivery's, no ledger entry newer than `ledger` exists
+        for its phone, and the budget has room for its segments, which are then counted.
+        """
+        ...
+
+    async def settle(self, settlement: Settlement, lease: bool = True) -> Committed:
+        """Commits the end of an attempt and what follows from it.  A wrong attempt number changes nothing."""
+        ...
+
+    async def release(self, delivery: str, due_at: datetime, reason: str) -> None:
+        """Gives a leased, unstarted delivery back: waiting, due then, with that reason."""
+        ...
+
+    async def purge(self, now: datetime, keep_days: Mapping[str, int], limit: int) -> int:
+        """Removes what retention lets go, never the ledger, never what is open; answers how many rows went."""
+        ...
+
+    async def confirm(self, confirmation: Confirmation) -> None:
+        """Records that an employee's carrier address works."""
+        ...
+
+    async def find(self, view: str, **keys: Any) -> list[dict[str, Any]]:
+        """Rows for people, by named view: see spool/views.py for the names and their keys."""
+        ...
+
+    async def sizes(self) -> dict[str, float]:
+        """Gauges: rows by fate ("fate_waiting", ...), unplanned, parked, oldest_seconds, database_bytes, free_bytes."""
+        ...
+
+    async def ping(self) -> None:
+        """Returns when the writer has committed something trivial: the readiness probe."""
+        ...
+
+
+class MailCourier(Protocol):
+    async def send(self, parcel: MailParcel) -> Outcome:
+        """Hands one mail to [relay]: one recipient, one transaction.  Accepted means handed over, never delivered."""
+        ...
+
+
+class Provider(Protocol):
+    """A paid way out.  `send` never retries by itself."""
+
+    name: str
+
+    async def send(self, parcel: TextParcel, delivery: str, attempt: int) -> Outcome: ...
+
+    async def lookup(self, parcel: TextParcel, posted_at: datetime) -> list[Remote] | None:
+        """Texts that may be this one: to the same phone around that time.  None: the look-up could not be completed."""
+        ...
+
+    async def fetch(self, remote_id: str) -> Remote | None:
+        """The state of one text; None when it could not be asked."""
+        ...
+
+    async def inbound_since(self, number: str, since: datetime) -> list[Remote] | None:
+        """Texts that came to our number; None when it could not be asked."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookRefused:
+    status: int  # HTTP status: 400, 403, 413, 415
+    reason: str
+
+
+class HookReader(Protocol):
+    """Reads and proves what a provider posts to us.  One per provider."""
+
+    def read(self, path: str, query: str, headers: Mapping[str, str], body: bytes, now: datetime) -> InboundHook | HookRefused:
+        """Checks the signature against the public URL + path + raw query, then the account and our number."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """An SMTP answer that says no, for a person who reads it in the job software."""
+
+    code: int  # 4xx or 5xx
+    enhanced: str  # RFC 3463
+    text: str  # one line, ASCII
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.enhanced} {self.text}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """One SMTP session, as far as decisions need it."""
+
+    door: Door
+    peer: str  # IP address
+    login: str = ""  # name of the [[sender]] that logged in; "" = nobody
+
+
+class Host(Protocol):
+    """What the mail door asks: who is this, may this go there, keep it."""
+
+    async def login(self, peer: str, username: str, password: bytes) -> str | None:
+        """The name of the [[sender]], or None."""
+        ...
+
+    def in_network(self, peer: str) -> bool:
+        """Whether any [[sender]] lists the peer: such a peer may log in without TLS."""
+        ...
+
+    def may_bare_lf(self, visit: Visit, mail_from: str) -> bool:
+        """Whether the sender's machine is known to write bare LF."""
+        ...
+
+    def mail(self, visit: Visit, mail_from: str) -> Refusal | None:
+        """The answer to MAIL: None = welcome."""
+        ...
+
+    async def rcpt(self, visit: Visit, mail_from: str, address: str) -> Refusal | None:
+        """The answer to RCPT: None = welcome.  Raises SpoolUnavailable."""
+        ...
+
+    async def data(self, visit: Visit, envelope: Envelope, raw: bytes) -> str | Refusal:
+        """Keeps the mail; the answer is its id, after the commit.  Raises SpoolUnavailable."""
+        ...
