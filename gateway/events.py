@@ -1,0 +1,117 @@
+"""Every event of the house as one function: one log line and one count.  The closed list is EVENTS.
+
+Lines go to stdout: JSON for machines, a readable form on a terminal.  Phones are masked, texts and secrets have no way
+in: fields are named here, and what may hold a number passes `masked`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter
+
+REGISTRY = CollectorRegistry()
+_TOTAL = Counter("gateway_events_total", "Events by name, see docs/events.md", ["event", "courier"], registry=REGISTRY)
+_DIGITS = re.compile(r"\+?\d(?:[\s().-]{0,2}\d){6,14}")
+
+# name -> (level, what it says); docs/events.md must list the same names
+EVENTS: dict[str, tuple[str, str]] = {
+    "engine.started": ("info", "the daemon listens; doors and their ports"),
+    "engine.stopping": ("info", "a signal came; no new work is taken"),
+    "engine.stopped": ("info", "all work is settled or given back"),
+    "engine.failed": ("error", "a loop met a fault of ours and goes on; the item stays in the queue"),
+    "config.reloaded": ("info", "a new configuration is in force"),
+    "config.rejected": ("error", "the new configuration has errors; the old one stays in force"),
+    "config.warned": ("warning", "something in the configuration wants attention"),
+    "session.rejected": ("warning", "a connection was turned away: too many"),
+    "session.cut": ("warning", "a connection was cut: a limit was passed"),
+    "session.failed": ("error", "a fault of ours was answered with 451"),
+    "login.accepted": ("info", "a sender logged in"),
+    "login.failed": ("warning", "a login was refused; peer and name, for fail2ban"),
+    "inbound.accepted": ("info", "a mail or hook is committed"),
+    "inbound.repeated": ("info", "the same mail came again: same answer, no second text"),
+    "inbound.refused": ("warning", "a mail or recipient was refused at the door"),
+    "inbound.deferred": ("warning", "a mail could not be stored now and was answered 4xx"),
+    "inbound.parked": ("error", "a mail could not be read: kept raw for a person"),
+    "inbound.ignored": ("info", "a mail that must not be texted or answered, such as an automatic reply"),
+    "plan.committed": ("info", "it is decided what must be done"),
+    "delivery.started": ("info", "the intent is committed; the next thing is the wire"),
+    "delivery.accepted": ("info", "the next hop took it"),
+    "delivery.deferred": ("warning", "not taken, another try will follow"),
+    "delivery.refused": ("warning", "refused, for good"),
+    "delivery.unclear": ("warning", "sent, and no answer: it will be looked up"),
+    "delivery.adopted": ("info", "an unclear text was found at the provider"),
+    "delivery.resent": ("warning", "an unclear text was not found and is sent once more"),
+    "delivery.held": ("warning", "a person must act"),
+    "delivery.expired": ("warning", "its time is over"),
+    "delivery.vetoed": ("warning", "policy forbids it now, for example after a STOP"),
+    "delivery.confirmed": ("info", "a receipt moved the fate forward"),
+    "delivery.bounced": ("warning", "a late failure came back"),
+    "delivery.doubled": ("error", "the provider has two texts for one attempt"),
+    "consent.granted": ("info", "an entry in the ledger"),
+    "consent.withdrawn": ("info", "a STOP or a revocation is committed"),
+    "consent.restored": ("info", "a START lifted a STOP"),
+    "hook.accepted": ("info", "a webhook is committed"),
+    "hook.repeated": ("info", "a webhook came again and changed nothing"),
+    "hook.rejected": ("warning", "a webhook was refused: signature, account, number or form"),
+    "hook.deferred": ("error", "a webhook could not be stored and was answered 503"),
+    "courier.down": ("error", "a way out is at fault; its queue is kept"),
+    "courier.up": ("info", "the way out works again"),
+    "number.paused": ("warning", "a number is paused after an error of the sender"),
+    "reader.killed": ("warning", "the reader passed its limits on a mail and was ended"),
+    "spool.failed": ("error", "the store could not be written or read"),
+    "spool.recovered": ("info", "the store works again"),
+    "carrier.warned": ("warning", "a carrier's gateway ends soon or is dead"),
+    "command.done": ("info", "an admin's command changed something"),
+    "budget.warned": ("warning", "a sender has used half of its segments"),
+    "alarm.raised": ("error", "the admin is told by mail or text"),
+    "purge.done": ("info", "retention removed old rows"),
+}
+
+
+def masked(text: str) -> str:
+    """`text` with every phone number reduced to its country digit and last four: +1******4567."""
+    return _DIGITS.sub(_mask, text)
+
+
+def _mask(match: re.Match[str]) -> str:
+    digits = re.sub(r"\D", "", match.group())
+    if len(digits) == 10:
+        digits = "1" + digits
+    return f"+{digits[0]}{'*' * (len(digits) - 5)}{digits[-4:]}"
+
+
+_MASKED_FIELDS = frozenset({"to", "phone", "recipient", "address", "note", "reason", "mail_from", "author", "error", "username"})
+
+
+def emit(event: str, **fields: Any) -> None:
+    """Writes one line and counts one.  The name must be in EVENTS; a field that may hold a phone is masked."""
+    level, _ = EVENTS[event]
+    shown = {k: masked(v) if k in _MASKED_FIELDS and isinstance(v, str) else v for k, v in fields.items()}
+    _TOTAL.labels(event=event, courier=str(fields.get("courier", ""))).inc()
+    getattr(structlog.get_logger("gateway"), level)(event, **shown)
+
+
+def setup(stream: Any = None, level: str = "info") -> None:
+    """Sends events to `stream` (default stdout) and silences the libraries that log commands and bodies."""
+    out = stream or sys.stdout
+    tty = bool(getattr(out, "isatty", lambda: False)())
+    renderer: Any = structlog.dev.ConsoleRenderer() if tty else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(out),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, force=True)
+    for name in ("mail.log", "mail.debug", "twilio", "twilio.async_http_client", "aiohttp.access", "asyncio"):
+        logging.getLogger(name).setLevel(logging.ERROR)
