@@ -59,6 +59,7 @@ EVENTS: dict[str, tuple[str, str]] = {
     "hook.repeated": ("info", "a webhook came again and changed nothing"),
     "hook.rejected": ("warning", "a webhook was refused: signature, account, number or form"),
     "hook.deferred": ("error", "a webhook could not be stored and was answered 503"),
+    "hook.failed": ("error", "a fault of ours was answered with 500"),
     "courier.down": ("error", "a way out is at fault; its queue is kept"),
     "courier.up": ("info", "the way out works again"),
     "number.paused": ("warning", "a number is paused after an error of the sender"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from gateway.core.model import (
@@ -15,6 +15,7 @@ from gateway.core.model import (
     Inbound,
     InboundHook,
     Reading,
+    Refusal,
     Unreadable,
 )
 from gateway.core.work import Delivery, Facts, MailParcel, Needs, Outcome, Plan, Remote, Settlement, TextParcel, Writes
@@ -22,6 +23,10 @@ from gateway.core.work import Delivery, Facts, MailParcel, Needs, Outcome, Plan,
 
 class SpoolUnavailable(Exception):
     """The spool cannot store or answer now (full disk, lock, I/O error).  Doors answer 4xx or 503; nothing was stored."""
+
+
+class ReaderUnavailable(Exception):
+    """No reader can be started now (no memory, no processes, shutdown).  The mail was not judged: try again later."""
 
 
 class Clock(Protocol):
@@ -32,7 +37,7 @@ class Clock(Protocol):
 
 class Reader(Protocol):
     async def read(self, raw: bytes) -> Reading | Unreadable:
-        """What a mail says.  Never raises for any input; bounded in CPU, memory and time."""
+        """What a mail says, bounded in CPU, memory and time.  No input raises; only ReaderUnavailable comes out."""
         ...
 
 
@@ -60,6 +65,9 @@ class Committed:
 
     done: bool  # False: the plan had been made already, or the fence did not hold
     leased: tuple[Delivery, ...] = ()  # those that the caller may deliver at once, in order
+    again: bool = False  # not done, because facts moved on: gather and decide again
+    moved: tuple[str, ...] = ()  # deliveries whose fate a Move changed
+    bound_to: str = ""  # the other delivery to which the remote id belongs already; "found" is then not done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,8 +143,19 @@ class Spool(Protocol):
         """Commits the end of an attempt and what follows from it.  A wrong attempt number changes nothing."""
         ...
 
+    async def recover(self, now: datetime, first_lookup: timedelta) -> int:
+        """Ends every lease, when it is proven that all who held one are dead; answers how many attempts were under way.
+
+        Carrier mail under way is sent again, at most twice, then held; a paid text is unknown and looked up.
+        """
+        ...
+
     async def release(self, delivery: str, due_at: datetime, reason: str) -> None:
         """Gives a leased, unstarted delivery back: waiting, due then, with that reason."""
+        ...
+
+    async def unpark(self, inbound: str) -> bool:
+        """Lets a parked inbound be planned again, by the next `unplanned`; False when it is not parked."""
         ...
 
     async def purge(self, now: datetime, keep_days: Mapping[str, int], limit: int) -> int:
@@ -198,18 +217,6 @@ class HookReader(Protocol):
     def read(self, path: str, query: str, headers: Mapping[str, str], body: bytes, now: datetime) -> InboundHook | HookRefused:
         """Checks the signature against the public URL + path + raw query, then the account and our number."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """An SMTP answer that says no, for a person who reads it in the job software."""
-
-    code: int  # 4xx or 5xx
-    enhanced: str  # RFC 3463
-    text: str  # one line, ASCII
-
-    def __str__(self) -> str:
-        return f"{self.code} {self.enhanced} {self.text}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,7 +126,7 @@ class Reading:
     references: tuple[str, ...]  # message ids with brackets, oldest first
     date: str  # as written
     auto_submitted: str  # RFC 3834 word in lower case; "" when missing
-    bulk: bool  # Precedence bulk/list/auto_reply/junk, List-Id, X-Auto-Response-Suppress... see mime.read
+    bulk: bool  # Precedence bulk/list/auto_reply/junk, List-Id: see mime.read
     report: bool  # multipart/report
     hops: int  # Received headers
     ours: bool  # bears our X-Gateway-Loop header
@@ -135,6 +135,7 @@ class Reading:
     answer: str  # mail to r-: quoted history and signature removed
     answer_cut: str
     attachments: int
+    bounce: tuple[str, str, str] | tuple[()] = ()  # ("failed" | "delayed", enhanced status or "", what the host said)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,3 +198,15 @@ class Spent:
 
     day: int = 0
     month: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """An SMTP answer that says no, for a person who reads it in the job software."""
+
+    code: int  # 4xx or 5xx
+    enhanced: str  # RFC 3463
+    text: str  # one line, ASCII
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.enhanced} {self.text}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gateway.core.model import Confirmation, Consent, Conversation, Fate, Kind, Phone, Spent
@@ -51,6 +51,10 @@ class Message:
     orcpt: str = ""
     envid: str = ""
     message_id: str = ""  # of the mail that caused it
+
+    def with_person(self, phone: Phone, person: str, rule: str) -> Message:
+        """The same message to a known person's phone."""
+        return replace(self, phone=phone, person=person, rule=rule)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +111,17 @@ class Writes:
     consents: tuple[Consent, ...] = ()
     conversations: tuple[Conversation, ...] = ()
     moves: tuple[Move, ...] = ()
+
+    def joined(self, other: Writes) -> Writes:
+        """Both sets, in this order; of two versions of a conversation the later stays."""
+        talks = {c.id: c for c in self.conversations + other.conversations}
+        return Writes(
+            messages=self.messages + other.messages,
+            deliveries=self.deliveries + other.deliveries,
+            consents=self.consents + other.consents,
+            conversations=tuple(talks.values()),
+            moves=self.moves + other.moves,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +216,21 @@ class Needs:
     senders: frozenset[str] = frozenset()  # segments spent
     fresh: int = 0  # how many new random tokens
 
+    def joined(self, other: Needs) -> Needs:
+        """Both sets of keys; the fresh tokens add up."""
+        return Needs(
+            phones=self.phones | other.phones,
+            keys=self.keys | other.keys,
+            tokens=self.tokens | other.tokens,
+            threads=self.threads | other.threads,
+            deliveries=self.deliveries | other.deliveries,
+            remote_ids=self.remote_ids | other.remote_ids,
+            bounces=self.bounces | other.bounces,
+            employees=self.employees | other.employees,
+            senders=self.senders | other.senders,
+            fresh=self.fresh + other.fresh,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
@@ -214,3 +244,19 @@ class Facts:
     spent: Mapping[str, Spent] = field(default_factory=dict)  # by sender
     ledger: Mapping[Phone, int] = field(default_factory=dict)  # newest ledger row of the phone; fences `start`
     fresh: tuple[str, ...] = ()
+
+    def joined(self, other: Facts) -> Facts:
+        """These facts and what a second, later read added; the later read wins."""
+        known = {c.id for c in other.conversations}
+        return Facts(
+            consents={**self.consents, **other.consents},
+            conversations=other.conversations + tuple(c for c in self.conversations if c.id not in known),
+            deliveries={**self.deliveries, **other.deliveries},
+            by_remote={**self.by_remote, **other.by_remote},
+            by_bounce={**self.by_bounce, **other.by_bounce},
+            messages={**self.messages, **other.messages},
+            confirmations={**self.confirmations, **other.confirmations},
+            spent={**self.spent, **other.spent},
+            ledger={**self.ledger, **other.ledger},
+            fresh=self.fresh + other.fresh,
+        )

@@ -1,0 +1,375 @@
+"""The only file that knows every room: Config -> built house; signals, readiness, shutdown."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+import ssl
+import sys
+from collections.abc import Coroutine, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from prometheus_client import Gauge
+
+from gateway.commands import Commands
+from gateway.config import Config, ConfigError, Listener, load
+from gateway.core.model import Consent, Door
+from gateway.core.work import Writes
+from gateway.courier.mail import RelayCourier
+from gateway.courier.twilio import TwilioProvider
+from gateway.courier.twilio_hook import TwilioHooks
+from gateway.deliver import Dispatcher
+from gateway.doorman import Doorman
+from gateway.engine import Engine
+from gateway.events import REGISTRY, emit
+from gateway.intake.control import ControlDoor
+from gateway.intake.smtp import Limits, MailDoor
+from gateway.intake.webhook import AdminDoor, WebDoor
+from gateway.notify import notify, watchdog_seconds
+from gateway.ports import Provider, SpoolUnavailable
+from gateway.reader import MailReader
+from gateway.spool.lock import StateLock, StateLocked
+from gateway.spool.sqlite import SpoolCorrupt, SqliteSpool
+
+GRACE_SECONDS = 30.0
+GAUGE_SECONDS = 5.0
+_SIZE = Gauge("gateway_queue", "Rows and bytes of the store, see docs/metrics.md", ["what"], registry=REGISTRY)
+_OPEN = Gauge("gateway_smtp_sessions", "Open SMTP sessions", registry=REGISTRY)
+T = TypeVar("T")
+
+
+class StartError(Exception):
+    """Why the daemon, or a command without one, cannot begin: a sentence with its remedy, and the exit code."""
+
+    def __init__(self, text: str, exit_code: int) -> None:
+        super().__init__(text)
+        self.text = text
+        self.exit_code = exit_code
+
+
+class SystemClock:
+    def now(self) -> datetime:
+        """The time, aware, UTC."""
+        return datetime.now(UTC)
+
+
+class House:
+    """All rooms, built but not open."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.clock = SystemClock()
+        self.spool = SqliteSpool(config.database, clock=self.clock, floor_bytes=config.smtp.min_free_disk)
+        self.reader = MailReader(config.rules.text.cut_after)
+        self.relay = _relay(config)
+        self.providers: dict[str, Provider] = {}
+        self._twilio = _twilio(config)
+        if self._twilio is not None:
+            self.providers["twilio"] = self._twilio
+        self.dispatcher = Dispatcher(
+            spool=self.spool,
+            mail=self.relay,
+            providers=self.providers,
+            rules=lambda: self.config.rules,
+            clock=self.clock,
+            grace_seconds=GRACE_SECONDS,
+        )
+        retention = config.retention
+        self.engine = Engine(
+            spool=self.spool,
+            reader=self.reader,
+            dispatcher=self.dispatcher,
+            rules=lambda: self.config.rules,
+            clock=self.clock,
+            keep_days={"raw": retention.raw, "done": retention.done, "conversations": retention.conversations},
+        )
+        self.room = True
+        self.doorman = Doorman(
+            config=lambda: self.config,
+            spool=self.spool,
+            clock=self.clock,
+            arrived=self.engine.arrived,
+            has_room=lambda: self.room,
+        )
+        self.commands = Commands(
+            config=lambda: self.config,
+            spool=self.spool,
+            reader=self.reader,
+            doorman=self.doorman,
+            clock=self.clock,
+            take=lambda deliveries: self.dispatcher.take(list(deliveries)),
+            refill=self.engine.refill,
+        )
+
+    async def close(self) -> None:
+        """Closes what was opened, in the order in which work flows."""
+        await self.reader.close()
+        await self.relay.close()
+        if self._twilio is not None:
+            await self._twilio.close()
+        await self.spool.close()
+
+
+def _relay(config: Config) -> RelayCourier:
+    relay = config.relay
+    return RelayCourier(
+        host=relay.host,
+        port=relay.port,
+        tls=relay.tls,
+        username=relay.username,
+        password=relay.password.reveal() if relay.password else "",
+        local_hostname=config.rules.domain,
+    )
+
+
+def _twilio(config: Config) -> TwilioProvider | None:
+    if config.twilio is None:
+        return None
+    return TwilioProvider(
+        account_sid=config.twilio.account_sid,
+        auth_token=config.twilio.auth_tokens[0].reveal(),
+        api_url=config.twilio.api_url,
+        public_url=config.http.public_url,
+    )
+
+
+def tls_context(config: Config) -> ssl.SSLContext | None:
+    """The certificate of the doors; None where none is configured.  Raises StartError."""
+    smtp = config.smtp
+    if smtp.tls_certificate is None or smtp.tls_key is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(smtp.tls_certificate, smtp.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise StartError(f"{smtp.tls_certificate}: the certificate or its key cannot be read: {error}", 78) from error
+    return context
+
+
+@contextlib.contextmanager
+def owned(config: Config) -> Iterator[None]:
+    """Holds the state directory; StartError 75 while another process does."""
+    lock = StateLock(config.state)
+    try:
+        lock.take()
+    except StateLocked as error:
+        text = f"{error}: only one daemon or command may own it; stop the other first"
+        raise StartError(text, 75) from error
+    except OSError as error:
+        raise StartError(f"the state directory {config.state} cannot be used: {error.strerror}", 78) from error
+    try:
+        yield
+    finally:
+        lock.drop()
+
+
+async def _open_spool(house: House) -> None:
+    try:
+        await house.spool.open()
+    except SpoolCorrupt as error:
+        raise StartError(str(error), 1) from error
+    except (SpoolUnavailable, OSError) as error:
+        raise StartError(f"{house.config.database} cannot be opened: {error}", 69) from error
+
+
+async def offline(config: Config, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The answer to a command while no daemon runs: from the store, under the state lock.  Raises StartError."""
+    with owned(config):
+        house = House(config)
+        await _open_spool(house)
+        try:
+            return await house.commands.run(verb, arguments)
+        finally:
+            await house.close()
+
+
+class Serving:
+    """The open house: its doors, loops and signals."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        config = house.config
+        smtp = config.smtp
+        limits = Limits(
+            max_bytes=smtp.max_bytes,
+            recipients=smtp.max_recipients,
+            connections=smtp.max_connections,
+            connections_per_address=smtp.max_connections_per_address,
+            commands=smtp.max_commands,
+            command_seconds=smtp.command_timeout.total_seconds(),
+            content_seconds=smtp.data_timeout.total_seconds(),
+            session_seconds=smtp.session_timeout.total_seconds(),
+        )
+        self.mail = MailDoor(house.doorman, limits, config.rules.domain, tls_context(config))
+        self.control = ControlDoor(house.commands.run)
+        self.admin = AdminDoor(self._ready, self._gauges)
+        self.web = WebDoor(_hooks(config), house.doorman.hook, house.clock)
+        self.ports: dict[str, list[str]] = {}
+        self._signal = asyncio.Event()
+        self._loops: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Opens the store, the loops and then the doors.  Raises StartError."""
+        house = self.house
+        await _open_spool(house)
+        again = await house.spool.recover(house.clock.now(), house.config.rules.lookup_after[0])
+        await house.spool.write(Writes(consents=_employees(house.config, house.clock.now())))
+        await house.reader.start()
+        self._loops = asyncio.create_task(house.engine.run())
+        await self.control.listen(house.config.state / "control.sock")
+        smtp, http = house.config.smtp, house.config.http
+        await self._listen("smtp", smtp.listen, Door.SUBMISSION, implicit=False)
+        await self._listen("smtp_tls", smtp.listen_tls, Door.SUBMISSION, implicit=True)
+        await self._listen("smtp_public", smtp.listen_public, Door.PUBLIC, implicit=False)
+        for name, listener, door in (("http", http.public, self.web), ("admin", http.admin, self.admin)):
+            if listener is not None:
+                port = await _bound(listener, door.listen(listener.host, listener.port))
+                self.ports[name] = [str(Listener(listener.host, port))]
+        emit("engine.started", doors=self.ports, unfinished=again, state=str(house.config.state))
+
+    async def _listen(self, name: str, listeners: Sequence[Listener], door: Door, *, implicit: bool) -> None:
+        for one in listeners:
+            port = await _bound(one, self.mail.listen(one.host, one.port, door, implicit_tls=implicit))
+            self.ports.setdefault(name, []).append(str(Listener(one.host, port)))
+
+    async def run(self) -> None:
+        """Serves until SIGTERM or SIGINT; SIGHUP reads the rules anew."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signal.set)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+        notify("READY=1", f"STATUS=listening on {', '.join(p for ports in self.ports.values() for p in ports)}")
+        assert self._loops is not None
+        watching = asyncio.create_task(self._watch())
+        waiting = asyncio.create_task(self._signal.wait())
+        await asyncio.wait({waiting, self._loops}, return_when=asyncio.FIRST_COMPLETED)
+        watching.cancel()
+        waiting.cancel()
+        if self._loops.done():
+            self._loops.result()
+
+    def stop(self) -> None:
+        """The same as SIGTERM."""
+        self._signal.set()
+
+    def reload(self) -> None:
+        """One validated snapshot of the rules, or the old one; listeners, store and accounts need a restart."""
+        try:
+            fresh = load(self.house.config.path)
+        except ConfigError as error:
+            emit("config.rejected", error=str(error))
+            return
+        self.house.config = fresh
+        emit("config.reloaded", warnings=len(fresh.warnings))
+
+    async def close(self) -> None:
+        """No new mail, then what is in hand to its end, then the store; 421 and 503 meanwhile."""
+        notify("STOPPING=1")
+        emit("engine.stopping")
+        await self.mail.close(GRACE_SECONDS)
+        await self.web.close()
+        await self.control.close()
+        self.house.engine.stop()
+        if self._loops is not None:
+            await asyncio.gather(self._loops, return_exceptions=True)
+        await self.admin.close()
+        await self.house.close()
+        emit("engine.stopped")
+
+    async def _watch(self) -> None:
+        """Keeps the gauges fresh, and feeds systemd's watchdog while store and loops move."""
+        every = watchdog_seconds()
+        pause = min(GAUGE_SECONDS, every / 2) if every else GAUGE_SECONDS
+        while True:
+            try:
+                await self._gauges()
+                await self.house.spool.ping()
+                notify("WATCHDOG=1")
+            except SpoolUnavailable as error:
+                emit("spool.failed", error=str(error), during="gauges")
+            await asyncio.sleep(pause)
+
+    async def _gauges(self) -> None:
+        sizes = await self.house.spool.sizes()
+        for name, value in sizes.items():
+            _SIZE.labels(what=name).set(value)
+        _OPEN.set(self.mail.open_sessions)
+        smtp = self.house.config.smtp
+        unfinished = sum(sizes.get(f"fate_{fate}", 0) for fate in ("waiting", "sending", "unknown", "held"))
+        enough = sizes.get("free_bytes", float("inf")) >= smtp.min_free_disk
+        self.house.room = unfinished + sizes.get("unplanned", 0) < smtp.max_queue and enough
+
+    async def _ready(self) -> list[str]:
+        await self.house.spool.ping()
+        reasons = [] if self.house.room else ["no room: the queue or the disk is full"]
+        if self._loops is None or self._loops.done():
+            reasons.append("the engine does not run")
+        if self.mail.stopping:
+            reasons.append("the daemon is stopping")
+        return reasons
+
+
+def _hooks(config: Config) -> dict[str, TwilioHooks]:
+    if config.twilio is None or not config.http.public_url:
+        return {}
+    return {
+        "twilio": TwilioHooks(
+            account_sid=config.twilio.account_sid,
+            auth_tokens=[t.reveal() for t in config.twilio.auth_tokens],
+            public_url=config.http.public_url,
+            numbers=[n.phone for n in config.rules.numbers],
+        )
+    }
+
+
+def _employees(config: Config, now: datetime) -> tuple[Consent, ...]:
+    """An employee's entry is his consent: it goes into the ledger once per name and phone (P10)."""
+    rules = config.rules
+    return tuple(
+        Consent(
+            id=f"employee.{e.name}.{e.phone}",
+            brand=rules.brand,
+            phone=e.phone,
+            at=now,
+            action="grant",
+            method="employee",
+            evidence=f"[[employee]] {e.name}",
+            recorded_by="config",
+        )
+        for e in rules.employees
+    )
+
+
+async def _bound(listener: Listener, opening: Coroutine[Any, Any, int]) -> int:
+    try:
+        return await opening
+    except OSError as error:
+        raise StartError(f"cannot listen on {listener}: {error.strerror or error}", 69) from error
+
+
+async def serve(config: Config) -> None:
+    """Runs the daemon until a signal; everything that was accepted is in the store when it returns."""
+    with owned(config):
+        serving = Serving(House(config))
+        for problem in config.warnings:
+            emit("config.warned", note=str(problem))
+        try:
+            await serving.open()
+            await serving.run()
+        finally:
+            await serving.close()
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """`main` on the fastest loop that this machine has."""
+    # Hand-over between loop and writer thread stalls for the interpreter's default of 5 ms otherwise.
+    sys.setswitchinterval(0.0005)
+    gc.freeze()
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(main)
+    return uvloop.run(main)

@@ -1,0 +1,92 @@
+"""gateway check: all that serve checks before it listens, and whether the domains in use still take mail."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.cli.common import BAD_CONFIG, config_option, json_option
+
+
+def command() -> click.Command:
+    """The command `check`."""
+    return check
+
+
+@click.command(help="Check the configuration as serve would, and look up MX records.  0: it can be used, 78: it cannot.")
+@json_option
+@config_option
+def check(as_json: bool, config_path: str | None) -> None:
+    report(config_path, as_json=as_json, carriers_only=False)
+
+
+def report(config_path: str | None, *, as_json: bool, carriers_only: bool) -> None:
+    """Prints every problem of the configuration and ends with 0 or 78; warnings end with 0."""
+    from gateway.config import ConfigError, Problem, default_path, load, render
+
+    path = Path(config_path or click.get_current_context().find_root().obj or default_path())
+    problems: list[Problem] = []
+    config: Any = None
+    try:
+        config = load(path, secrets=not carriers_only)
+        problems += config.warnings
+    except ConfigError as error:
+        problems += error.problems
+    if config is not None:
+        if not carriers_only:
+            problems += [Problem(file=str(path), text=text, severity=severity) for severity, text in _places(config)]
+        problems += [Problem(file=str(path), text=text, severity="warning") for text in _domains(config)]
+    if as_json:
+        _lines(problems)
+    else:
+        click.echo(render(problems, path))
+    if any(p.severity == "error" for p in problems):
+        sys.exit(BAD_CONFIG)
+
+
+def _lines(problems: Sequence[Any]) -> None:
+    import json
+    from dataclasses import asdict
+
+    for problem in problems:
+        click.echo(json.dumps(asdict(problem), ensure_ascii=False))
+
+
+def _places(config: Any) -> list[tuple[str, str]]:
+    """Whether the state directory can be used, and whether a daemon uses it."""
+    if not config.state.is_dir():
+        return [("error", f"the state directory {config.state} does not exist: create it, owned by the gateway's user")]
+    if not os.access(config.state, os.W_OK | os.X_OK):
+        return [("error", f"the state directory {config.state} cannot be written by this user")]
+    return []
+
+
+def _domains(config: Any) -> list[str]:
+    """What DNS says of the mail domains that employees need."""
+    from gateway.core.carrier import routable
+    from gateway.mx import look_up
+
+    used: dict[str, list[str]] = {}
+    today = date.today()  # noqa: DTZ011 - the admin's own calendar
+    for employee in config.rules.employees:
+        row = config.rules.carriers.carriers.get(employee.carrier)
+        channel = row.channels.get(employee.channel) if row else None
+        if channel is not None and channel.address and not routable(channel, today):
+            used.setdefault(channel.domain, []).append(employee.name)
+    found = asyncio.run(look_up(used, config.dns_servers)) if used else {}
+    unknown = [d for d, answer in found.items() if isinstance(answer, str) and answer.startswith("no answer")]
+    texts = [
+        f"{domain}: {answer}; {', '.join(used[domain])} cannot be texted there"
+        for domain, answer in found.items()
+        if isinstance(answer, str) and domain not in unknown
+    ]
+    if unknown:
+        texts.append(f"MX records could not be looked up ({found[unknown[0]]}): {', '.join(sorted(unknown))}")
+    return texts

@@ -1,0 +1,132 @@
+"""What the commands share: options, asking the daemon, and printing."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import http.client
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+NO = 1
+UNAVAILABLE = 69
+BAD_CONFIG = 78
+
+
+def config_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--config after the verb."""
+    return click.option("-c", "--config", "config_path", type=click.Path(), help="config.toml")(command)
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """--json: one object a line, for programs."""
+    return click.option("--json", "as_json", is_flag=True, help="JSON lines, for programs.")(command)
+
+
+def load(config_path: str | None, *, secrets: bool = True) -> Any:
+    """The configuration; its problems are printed and end the command with 78."""
+    from gateway.config import ConfigError
+    from gateway.config import load as load_config
+
+    path = config_path or click.get_current_context().find_root().obj
+    try:
+        return load_config(Path(path) if path else None, secrets=secrets)
+    except ConfigError as error:
+        click.echo(str(error), err=True)
+        sys.exit(BAD_CONFIG)
+
+
+def ask(config: Any, verb: str, *, offline: bool = True, **arguments: Any) -> dict[str, Any]:
+    """The daemon's answer, or without a daemon the answer from the store under the state lock; a no ends the command."""
+    answer = _from_daemon(config, verb, arguments)
+    if answer is None:
+        if not offline:
+            fail(f"no daemon answers at {config.state / 'control.sock'}: start it with gateway serve", UNAVAILABLE)
+        answer = _from_store(config, verb, arguments)
+    if "error" in answer:
+        fail(answer["error"], int(answer.get("exit", NO)))
+    return answer
+
+
+def _from_store(config: Any, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    from gateway import app
+
+    try:
+        return asyncio.run(app.offline(config, verb, dict(arguments)))
+    except app.StartError as error:
+        fail(error.text, error.exit_code)
+
+
+def _from_daemon(config: Any, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+    path = config.state / "control.sock"
+    connection = _Unix(path)
+    body = json.dumps({"verb": verb, "arguments": {**arguments}}).encode()
+    try:
+        connection.request("POST", "/command", body, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        answer: dict[str, Any] = json.loads(response.read())
+    except (FileNotFoundError, ConnectionRefusedError):
+        return None
+    except PermissionError:
+        fail(f"{path} belongs to another user: run the command as the gateway's user, or as root", NO)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        fail(f"the daemon at {path} did not answer: {error}", UNAVAILABLE)
+    finally:
+        connection.close()
+    return answer
+
+
+class _Unix(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=60)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        # A socket's path is bound to about 100 bytes; from its folder the name is short enough everywhere.
+        self.sock.connect(_short(self._path))
+
+
+def _short(path: Path) -> str:
+    return str(path) if len(str(path).encode()) < 100 else os.path.relpath(path)
+
+
+def fail(text: str, code: int = NO) -> Any:
+    """Prints the sentence to stderr and ends with the code."""
+    click.echo(f"gateway: {text}", err=True)
+    sys.exit(code)
+
+
+def actor() -> str:
+    """Who gives the command, for the record."""
+    return os.environ.get("SUDO_USER") or getpass.getuser()
+
+
+def print_json(rows: Iterable[Mapping[str, Any]]) -> None:
+    """One object a line."""
+    for row in rows:
+        click.echo(json.dumps(row, ensure_ascii=False))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A table for people; plain columns where nobody looks at a terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        made.add_column(name, overflow="fold")
+    for row in rows:
+        made.add_row(*("" if cell is None else str(cell) for cell in row))
+    if not console.is_terminal:
+        console.width = 200
+    console.print(made)

@@ -1,0 +1,50 @@
+"""gateway preview: what a mail would do, before anything is sent."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, BinaryIO
+
+import click
+
+from gateway.cli.common import ask, config_option, json_option, load, print_json
+
+
+def command() -> click.Command:
+    """The command `preview`."""
+    return preview
+
+
+@click.command(help="Show what a mail to TO would do.  MAIL is a file with a whole mail, - reads it from standard input.")
+@click.argument("to", metavar="TO")
+@click.argument("mail", metavar="[MAIL]", type=click.File("rb"), required=False)
+@click.option("--sender", default="", help="In whose name; default the first [[sender]].")
+@json_option
+@config_option
+def preview(to: str, mail: BinaryIO | None, sender: str, as_json: bool, config_path: str | None) -> None:
+    raw = base64.b64encode(mail.read()).decode() if mail is not None else ""
+    rows = ask(load(config_path), "preview", to=to, mail=raw, sender=sender)["rows"]
+    if as_json:
+        print_json(rows)
+    else:
+        for n, row in enumerate(rows):
+            click.echo(("\n" if n else "") + _shown(row))
+
+
+def _shown(row: dict[str, Any]) -> str:
+    route = row["route"] or {}
+    way = " ".join(str(v) for v in (route.get("courier"), route.get("carrier") or route.get("number"), route.get("address")) if v)
+    lines = [
+        ("to", row["to"]),
+        ("who", " ".join(str(v) for v in (row["kind"], row["person"]) if v)),
+        ("route", way),
+        ("rule", row["rule"]),
+        ("consent", row["consent"]),
+        ("text", row["text"]),
+        ("cut away", row["cut"]),
+        ("size", f"{row['segments']} segments, {row['units']} units, {row['encoding']}"),
+        ("costly characters", " ".join(row["costly"])),
+        ("price", row["price"]),
+        ("refused", row["refused"]),
+    ]
+    return "\n".join(f"{name:>17}: {value}" for name, value in lines if value)

@@ -1,0 +1,90 @@
+"""config.toml -> frozen Config.  Every error names file, line, column, key, value and remedy, and all are told at once.
+
+place     where keys stand, and how a Problem is shown      document  one file that could be read
+unit      the forms of single values                        schema    the tables, their keys and defaults
+wording   pydantic's findings in the words of the shop      tables    what the files say
+carriers  the carrier table in force                        check     rules between keys and tables
+warn      what the admin should know                        build     from tables to Config
+secret    secrets, and hashes of passwords                  values    the frozen Config
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gateway.config import build, carriers, check, document, tables, warn
+from gateway.config.place import Problem, ordered, render
+from gateway.config.secret import Secret, hash_password, verify
+from gateway.config.values import (
+    Config,
+    Credential,
+    HttpSettings,
+    Listener,
+    RelaySettings,
+    RetentionSettings,
+    SmtpSettings,
+    TwilioSettings,
+)
+
+__all__ = [
+    "Config",
+    "ConfigError",
+    "Credential",
+    "HttpSettings",
+    "Listener",
+    "Problem",
+    "RelaySettings",
+    "RetentionSettings",
+    "Secret",
+    "SmtpSettings",
+    "TwilioSettings",
+    "default_path",
+    "hash_password",
+    "load",
+    "render",
+    "verify",
+]
+
+
+class ConfigError(Exception):
+    """A configuration that cannot be used.  Its text is `render` of all problems, warnings too."""
+
+    def __init__(self, problems: Sequence[Problem], path: Path) -> None:
+        self.problems = tuple(ordered(problems, path))
+        self.path = path
+        super().__init__(render(self.problems, path))
+
+
+def default_path() -> Path:
+    """$GATEWAY_CONFIG, else ./config.toml where it exists, else /etc/gateway/config.toml."""
+    named = os.environ.get("GATEWAY_CONFIG")
+    if named:
+        return Path(named)
+    here = Path("config.toml")
+    return here if here.exists() else Path("/etc/gateway/config.toml")
+
+
+def load(path: Path | None = None) -> Config:
+    """The configuration in `path`, or in `default_path`.  Raises ConfigError with every problem that was found.
+
+    Reads config.toml, the files that it names (carriers, employees, secrets, certificate) and the environment.
+    """
+    path = path or default_path()
+    try:
+        main = document.read(path)
+    except document.UnreadableError as error:
+        raise ConfigError([error.args[0]], path) from None
+    problems: list[Problem] = []
+    read = tables.read(main, path.parent, problems)
+    table = carriers.read(main, path.parent, problems)
+    problems += check.problems(read, table)
+    secrets = build.Secrets(read)
+    problems += secrets.problems
+    zone = read.top.model.timezone if read.top else UTC
+    warnings = ordered(warn.problems(read, table, datetime.now(zone).date()), path)
+    if problems:
+        raise ConfigError([*problems, *warnings], path)
+    return build.config(path, read, table, secrets, warnings)

@@ -1,0 +1,210 @@
+"""From tables that are right to the frozen Config; secrets are read here."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+from gateway.config import check, schema, secret
+from gateway.config.place import KeyPath, Problem
+from gateway.config.secret import Secret, SecretError
+from gateway.config.tables import M, Placed, Tables
+from gateway.config.values import (
+    Config,
+    Credential,
+    HttpSettings,
+    RelaySettings,
+    RetentionSettings,
+    SmtpSettings,
+    TwilioSettings,
+)
+from gateway.core import phone as phones
+from gateway.core import rules
+from gateway.core.carrier import CarrierTable
+from gateway.core.model import Phone
+
+_PORTS = {"required": 587, "opportunistic": 587, "implicit": 465, "off": 25}
+_DAY = timedelta(days=1)
+
+
+class Secrets:
+    """The secrets that the tables refer to, read once; those that cannot be had are problems."""
+
+    def __init__(self, tables: Tables) -> None:
+        self.problems: list[Problem] = []
+        self._folder = tables.folder
+        relay, twilio = tables.relay, tables.twilio
+        self.password = self._read(relay, ("password",), relay.model.password) if relay else None
+        self.tokens: tuple[Secret | None, ...] = ()
+        if twilio:
+            listed = isinstance(twilio.document.values["twilio"]["auth_token"], list)
+            self.tokens = tuple(
+                self._read(twilio, ("auth_token", n) if listed else ("auth_token",), reference)
+                for n, reference in enumerate(twilio.model.auth_token)
+            )
+
+    def _read(
+        self, table: Placed[schema.Relay] | Placed[schema.Twilio], key: KeyPath, reference: schema.SecretRef | None
+    ) -> Secret | None:
+        if reference is None:
+            return None
+        try:
+            if reference.kind == "env":
+                return secret.from_environment(reference.name)
+            return secret.from_file(self._folder / reference.name)
+        except SecretError as error:
+            text, remedy = error.args
+            self.problems.append(table.problem(key, f"{table.path[0]}.{key[0]}: {text}", remedy))
+            return None
+
+
+def config(path: Path, tables: Tables, carriers: CarrierTable, secrets: Secrets, warnings: list[Problem]) -> Config:
+    """The Config of tables without errors."""
+    top, http, relay = _model(tables.top), _model(tables.http), _model(tables.relay)
+    folder = tables.folder.absolute()
+    state = _state(top.state, folder)
+    return Config(
+        path=path.absolute(),
+        state=state,
+        database=state / top.database,
+        rules=_rules(tables, carriers),
+        smtp=_smtp(_model(tables.smtp), folder),
+        http=HttpSettings(public=http.public, public_url=http.public_url, admin=http.admin),
+        relay=RelaySettings(
+            host=relay.host,
+            port=relay.port or _PORTS[relay.tls],
+            tls=relay.tls,
+            auth=relay.auth or ("password" if relay.username else ""),
+            username=relay.username or "",
+            password=secrets.password,
+            sender=relay.sender,
+        ),
+        twilio=_twilio(tables, secrets),
+        dns_servers=tuple(_model(tables.dns).servers),
+        credentials=tuple(_credential(s.model) for s in tables.senders),
+        retention=_retention(_model(tables.retention)),
+        warnings=tuple(warnings),
+    )
+
+
+def _model(table: Placed[M] | None) -> M:
+    if table is None:
+        raise ValueError("a table that could not be read has a problem")
+    return table.model
+
+
+def _state(named: str | None, folder: Path) -> Path:
+    if named is not None:
+        return folder / named
+    # systemd gives several folders with colons between them (systemd.exec(5)); ours is the first.
+    given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+    return Path(given) if given else folder
+
+
+def _smtp(smtp: schema.Smtp, folder: Path) -> SmtpSettings:
+    return SmtpSettings(
+        listen=tuple(smtp.listen),
+        listen_tls=tuple(smtp.listen_tls),
+        listen_public=tuple(smtp.listen_public),
+        tls_certificate=folder / smtp.tls_certificate if smtp.tls_certificate else None,
+        tls_key=folder / smtp.tls_key if smtp.tls_key else None,
+        max_bytes=smtp.max_bytes,
+        max_recipients=smtp.max_recipients,
+        max_connections=smtp.max_connections,
+        max_connections_per_address=smtp.max_connections_per_address,
+        max_commands=smtp.max_commands,
+        max_queue=smtp.max_queue,
+        min_free_disk=smtp.min_free_disk,
+        command_timeout=smtp.command_timeout,
+        data_timeout=smtp.data_timeout,
+        session_timeout=smtp.session_timeout,
+    )
+
+
+def _twilio(tables: Tables, secrets: Secrets) -> TwilioSettings | None:
+    if tables.twilio is None:
+        return None
+    twilio = tables.twilio.model
+    return TwilioSettings(
+        account_sid=twilio.account_sid,
+        auth_tokens=tuple(token for token in secrets.tokens if token),
+        api_url=twilio.api_url,
+        on_unknown=twilio.on_unknown,
+        lookup_after=tuple(twilio.lookup_after),
+    )
+
+
+def _retention(kept: schema.Retention) -> RetentionSettings:
+    return RetentionSettings(raw=kept.raw // _DAY, done=kept.done // _DAY, conversations=kept.conversations // _DAY)
+
+
+def _credential(sender: schema.Sender) -> Credential:
+    return Credential(
+        sender=sender.name,
+        login=sender.login or "",
+        password_hash=sender.password_hash or "",
+        networks=tuple(sender.networks),
+    )
+
+
+def _rules(tables: Tables, carriers: CarrierTable) -> rules.Rules:
+    top, text, policy, replies = _model(tables.top), _model(tables.text), _model(tables.policy), _model(tables.replies)
+    twilio = tables.twilio.model if tables.twilio else None
+    base = rules.Rules(
+        domain=top.domain,
+        country=top.country,
+        brand=top.brand or top.domain,
+        timezone=top.timezone,
+        alarm_to=tuple(filter(None, (check.alarm(entry, tables) for entry in top.alarm_to))),
+        senders=tuple(_sender(s.model) for s in tables.senders),
+        numbers=tuple(_number(n.model, top.country) for n in tables.numbers),
+        employees=tuple(_employee(e.model, top.country) for e in tables.employees),
+        groups={group.name: group.members for group in tables.groups},
+        carriers=carriers,
+        text=rules.TextRules(**{**dict(text), "cut_after": tuple(text.cut_after)}),
+        policy=rules.PolicyRules(**{**dict(policy), "countries": tuple(policy.countries)}),
+        close_after=replies.close_after,
+        ask=replies.ask,
+        relay_sender=_model(tables.relay).sender,
+        providers=tables.providers,
+        public_url=_model(tables.http).public_url,
+    )
+    if twilio is None:
+        return base
+    return replace(base, on_unknown=twilio.on_unknown, lookup_after=tuple(twilio.lookup_after))
+
+
+def _sender(sender: schema.Sender) -> rules.Sender:
+    return rules.Sender(
+        name=sender.name,
+        mail_from=tuple(sender.mail_from),
+        answer_from=tuple(sender.answer_from),
+        numbers=sender.number,
+        reply_to=sender.reply_to,
+        reply_fallback=sender.reply_fallback,
+        report_to=sender.report_to,
+        may_consent=sender.may_consent,
+        vouches=sender.vouches,
+        refuse=sender.refuse,
+        other_mail=sender.other_mail,
+        bare_lf=sender.bare_lf,
+        segments_per_day=sender.segments_per_day,
+        segments_per_month=sender.segments_per_month,
+    )
+
+
+def _number(number: schema.Number, country: str) -> rules.Number:
+    return rules.Number(**{**dict(number), "phone": _phone(number.phone, country)})
+
+
+def _employee(employee: schema.Employee, country: str) -> rules.Employee:
+    return rules.Employee(**{**dict(employee), "phone": _phone(employee.phone, country)})
+
+
+def _phone(text: str, country: str) -> Phone:
+    phone = phones.parse(text, country)
+    if phone is None:
+        raise ValueError("a phone that could not be read has a problem")
+    return phone

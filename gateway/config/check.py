@@ -1,0 +1,227 @@
+"""Rules between keys and tables: names that must exist or be unique, keys that need each other.
+
+Each function answers the problems of one subject.  Warnings about what will happen stand in warn.py.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
+from pathlib import Path
+
+from gateway.config import secret, unit
+from gateway.config.place import Problem
+from gateway.config.schema import Employee, Number, Sender, Smtp
+from gateway.config.tables import Name, Placed, Tables
+from gateway.core import phone as phones
+from gateway.core.carrier import CarrierTable
+from gateway.core.model import Phone
+
+
+def country(tables: Tables) -> str:
+    """How a number without a plus is read."""
+    return tables.top.model.country if tables.top else "US"
+
+
+def problems(tables: Tables, carriers: CarrierTable) -> list[Problem]:
+    """Everything that is wrong between keys and tables, in no order."""
+    found = [
+        *_names(tables),
+        *_senders(tables),
+        *_groups(tables),
+        *_phones(tables),
+        *_carriers(tables, carriers),
+        *_alarms(tables),
+        *_listeners(tables),
+        *_relay(tables),
+        *_twilio(tables),
+    ]
+    if tables.top and tables.top.model.domain in carriers.domains:
+        text = f"domain: {tables.top.model.domain} is the domain of a carrier"
+        found.append(tables.top.problem(("domain",), text, "name the domain whose mail comes to this gateway"))
+    if tables.smtp and tables.smtp.sound("listen_tls", "tls_certificate", "tls_key"):
+        found += _certificate(tables.smtp, tables.folder)
+    return found
+
+
+def _meant(word: str, known: Iterable[str], what: str) -> str:
+    words = list(dict.fromkeys(known))
+    near = get_close_matches(word, words, n=1)
+    if near:
+        return f'did you mean "{near[0]}"?'
+    return f"known are: {', '.join(words[:12])}" if words else f"there is no {what} yet"
+
+
+def _names(tables: Tables) -> Iterator[Problem]:
+    taken: dict[str, Name] = {}
+    for name in tables.names:
+        first = taken.setdefault(name.text, name)
+        if first is not name:
+            where = f"{first.document.shown}:{first.document.line_of(first.path)}"
+            text = f"the name {name.text!r} is already that of the {first.kind} at {where}"
+            remedy = "names are unique over employees, groups, numbers and templates"
+            yield name.document.problem(name.path, text, remedy, at_key=name.kind == "group")
+
+
+def _senders(tables: Tables) -> Iterator[Problem]:
+    yield from _unique(tables.senders, "name", lambda m: m.name)
+    yield from _unique(tables.senders, "login", lambda m: m.login)
+    numbers = tables.named("number")
+    for sender in tables.senders:
+        listed = isinstance(sender.document.values["sender"][sender.path[1]].get("number"), list)
+        for n, name in enumerate(sender.model.number):
+            if name not in numbers:
+                key = ("number", n) if listed else ("number",)
+                yield sender.problem(
+                    key, f"sender.number: there is no [[number]] {name!r}", _meant(name, numbers, "[[number]]")
+                )
+        if sender.sound("networks", "login", "password_hash"):
+            yield from _credential(sender)
+
+
+def _credential(sender: Placed[Sender]) -> Iterator[Problem]:
+    model = sender.model
+    hashing = "make one with: gateway hash-password"
+    if not model.networks and not model.login:
+        remedy = 'add networks = ["192.168.1.20"], or login and password_hash'
+        yield sender.problem((), f"sender {model.name!r} has neither networks nor a login: it could never send", remedy)
+    if model.login and not model.password_hash:
+        yield sender.problem(("login",), "sender.login needs a password_hash", hashing)
+    if model.password_hash is not None:
+        if not model.login:
+            yield sender.problem(("password_hash",), "sender.password_hash needs a login", 'add login = "jobs"')
+        if not secret.legal_hash(model.password_hash):
+            yield sender.problem(("password_hash",), "sender.password_hash is not an argon2 hash", hashing)
+
+
+def _groups(tables: Tables) -> Iterator[Problem]:
+    employees = tables.named("employee")
+    for group in tables.groups:
+        for n, member in enumerate(group.members):
+            if member not in employees:
+                text = f"groups.{group.name}: there is no employee {member!r}"
+                yield group.document.problem((*group.path, n), text, _meant(member, employees, "[[employee]]"))
+
+
+def _phones(tables: Tables) -> Iterator[Problem]:
+    home = country(tables)
+    people: list[Placed[Employee] | Placed[Number]] = [*tables.employees, *tables.numbers]
+    taken: dict[Phone, str] = {}
+    for one in people:
+        kind = str(one.path[0])
+        phone = phones.parse(one.model.phone, home)
+        if phone is None:
+            text = f"{kind}.phone is not a phone number of {home} or the world; got {one.model.phone!r}"
+            yield one.problem(("phone",), text, 'write it like "+12025550101"')
+        elif phone in taken:
+            text = f"{kind}.phone: {phones.shown(phone)} is already the phone of {taken[phone]}"
+            yield one.problem(("phone",), text, "a phone belongs to one employee or is one of our numbers")
+        else:
+            taken[phone] = f"{kind} {one.model.name!r}"
+
+
+def _carriers(tables: Tables, carriers: CarrierTable) -> Iterator[Problem]:
+    for employee in tables.employees:
+        wanted = employee.model.carrier
+        if wanted and wanted not in carriers.carriers:
+            near = get_close_matches(wanted.lower(), carriers.carriers, n=1)
+            remedy = f'did you mean "{near[0]}"?' if near else "all are shown by: gateway carriers list"
+            yield employee.problem(("carrier",), f"employee.carrier: there is no carrier {wanted!r}", remedy)
+
+
+def alarm(entry: str, tables: Tables) -> str | None:
+    """An entry of alarm_to as mail address or E.164; None when it is neither an address nor an employee's phone."""
+    home = country(tables)
+    phone = phones.parse(entry, home)
+    if phone is not None:
+        return phone if phone in {phones.parse(e.model.phone, home) for e in tables.employees} else None
+    return unit.mailbox(entry)
+
+
+def _alarms(tables: Tables) -> Iterator[Problem]:
+    top = tables.top
+    for n, entry in enumerate(top.model.alarm_to if top else ()):
+        if top and alarm(entry, tables) is None:
+            text = f"alarm_to must hold mail addresses or phones of employees; got {entry!r}"
+            yield top.problem(("alarm_to", n), text, 'write it like "admin@example.com"; phones only of employees')
+
+
+def _listeners(tables: Tables) -> Iterator[Problem]:
+    taken: dict[object, str] = {}
+    for table, keys in ((tables.smtp, ("listen", "listen_tls", "listen_public")), (tables.http, ("public", "admin"))):
+        for key in keys if table else ():
+            value = getattr(table.model, key) if table else None
+            several = isinstance(value, list)
+            for n, listener in enumerate(value if isinstance(value, list) else [value]):
+                if table and listener and listener.port and listener in taken:
+                    text = f"{table.path[0]}.{key}: {listener} is already taken by {taken[listener]}"
+                    yield table.problem((key, n) if several else (key,), text, "give it another port")
+                if table and listener:
+                    taken.setdefault(listener, f"{table.path[0]}.{key}")
+
+
+def _certificate(smtp: Placed[Smtp], folder: Path) -> Iterator[Problem]:
+    model = smtp.model
+    if model.tls_certificate is None and model.tls_key is None:
+        if model.listen_tls:
+            remedy = "name the files with tls_certificate and tls_key"
+            yield smtp.problem(("listen_tls",), "smtp.listen_tls needs a certificate", remedy)
+        return
+    if model.tls_certificate is None or model.tls_key is None:
+        key = "tls_key" if model.tls_certificate is None else "tls_certificate"
+        yield smtp.problem((key,), f"smtp.{key} stands alone", "tls_certificate and tls_key need each other")
+        return
+    files = {"tls_certificate": folder / model.tls_certificate, "tls_key": folder / model.tls_key}
+    missing = [smtp.problem((key,), f"smtp.{key}: there is no file {f}") for key, f in files.items() if not f.is_file()]
+    yield from missing
+    if not missing:
+        yield from _unloadable(smtp, files["tls_certificate"], files["tls_key"])
+
+
+def _unloadable(smtp: Placed[Smtp], certificate: Path, key: Path) -> Iterator[Problem]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        # An empty password, or OpenSSL would ask for it on the terminal.
+        context.load_cert_chain(certificate, key, password="")
+    except (ssl.SSLError, OSError) as error:
+        reason = error.reason if isinstance(error, ssl.SSLError) and error.reason else error.strerror
+        text = f"smtp.tls_certificate and tls_key cannot be used: {str(reason or error).replace('_', ' ').lower()}"
+        remedy = "both are PEM files that the daemon may read; the certificate first, its chain behind it"
+        yield smtp.problem(("tls_certificate",), text, remedy)
+
+
+def _relay(tables: Tables) -> Iterator[Problem]:
+    relay = tables.relay
+    if relay is None:
+        return
+    model = relay.model
+    if model.tls == "off" and relay.sound("tls", "host") and not unit.loopback(model.host):
+        text = f"relay.tls may be off only for a relay on this machine; the host is {model.host!r}"
+        yield relay.problem(("tls",), text, 'write tls = "required"; "opportunistic" where the relay offers no TLS')
+    if model.auth == "xoauth2":
+        text = 'relay.auth = "xoauth2" is not supported yet'
+        yield relay.problem(("auth",), text, 'write auth = "password" with an app password, or use another relay')
+    given = {"username": model.username, "password": model.password}
+    absent = [key for key, value in given.items() if value is None]
+    if relay.sound("auth", *given) and absent and (model.auth or len(absent) == 1):
+        by = "auth" if model.auth else next(key for key in given if key not in absent)
+        need = " and ".join(f"relay.{key}" for key in absent)
+        yield relay.problem((by,), f"relay.{by} needs {need}", 'write username = "..." and password = { file = "..." }')
+
+
+def _twilio(tables: Tables) -> Iterator[Problem]:
+    twilio = tables.twilio
+    if twilio and any(a >= b for a, b in zip(twilio.model.lookup_after, twilio.model.lookup_after[1:], strict=False)):
+        text = "twilio.lookup_after must rise: each is counted from the sending"
+        yield twilio.problem(("lookup_after",), text, 'write it like ["20 s", "60 s", "150 s"]')
+
+
+def _unique(tables: list[Placed[Sender]], key: str, value: Callable[[Sender], str | None]) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for table in tables:
+        found = value(table.model)
+        if found in seen:
+            yield table.problem((key,), f"another [[sender]] has the {key} {found!r}", f"give each its own {key}")
+        if found:
+            seen.add(found)

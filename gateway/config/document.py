@@ -1,0 +1,144 @@
+"""A TOML file of the admin: its values, and the problems in it with place and line.  Lines with secrets are veiled."""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import tomli
+
+from gateway.config.place import KeyPath, Place, Problem, places
+
+_SECRETS = ("auth_token", "password", "password_hash")
+_SECRETISH = re.compile(r"tok|pass|pwd|secret|credential", re.IGNORECASE)
+_KEY = re.compile(r"""(?:^|[{,])\s*(?:[\w-]+\s*\.\s*)*["']?([\w-]+)["']?\s*=\s*""")
+_HEADER = re.compile(r"""\s*\[{1,2}[^\[\]]+\]{1,2}\s*(?:\#|$)""")
+_WORD = re.compile(r"""\s*["']?([\w-]+)""")
+_ONE = r"""\{\s*(?:file|env)\s*=\s*(?:"[^"]*"|'[^']*')\s*\}"""
+_REFERENCE = re.compile(rf"\s*(?:{_ONE}|\[\s*(?:{_ONE}\s*,?\s*)*\])\s*(?:$|[,}}\]#])")
+_HUGE = 4 * 1024**2  # bytes; a table of every carrier there is has less than a tenth
+
+
+class UnreadableError(Exception):
+    """A file that is missing or no TOML; args[0] is the Problem."""
+
+
+class Document:
+    """One file that could be read."""
+
+    def __init__(self, shown: str, text: str, values: dict[str, Any]) -> None:
+        self.shown = shown  # as the admin named it
+        self.text = text
+        self.values = values
+
+    @cached_property
+    def places(self) -> dict[KeyPath, Place]:
+        """Where each key stands.  Scanned when first asked for: a file without problems does not need it."""
+        return places(self.text)
+
+    def problem(
+        self, path: KeyPath, text: str, remedy: str = "", *, at_key: bool = False, severity: str = "error"
+    ) -> Problem:
+        """A problem at the value of `path`, or at its key; at the nearest table around it when it is not there."""
+        known = path
+        while known and known not in self.places:
+            known = known[:-1]
+        found = self.places.get(known, Place(0, 0))
+        offset = found.value if known == path and not at_key else found.key
+        before = self.text[:offset]
+        line, column = before.count("\n") + 1, offset - before.rfind("\n")
+        secret = any(isinstance(part, str) and secretish(part) for part in known)
+        source, column = veiled(self.text, line, column, secret=secret)
+        return Problem(
+            file=self.shown, line=line, column=column, text=text, remedy=remedy, severity=severity, source=source
+        )
+
+    def line_of(self, path: KeyPath) -> int:
+        """The line of a key or table that is there, from 1."""
+        return self.text.count("\n", 0, self.places[path].key) + 1
+
+
+def read(path: Path) -> Document:
+    """The file as a Document.  Raises UnreadableError with the Problem when it is missing, not UTF-8 or not TOML."""
+    try:
+        raw = path.read_bytes()[: _HUGE + 1]
+    except OSError as error:
+        raise UnreadableError(_missing(path, error)) from None
+    if len(raw) > _HUGE:
+        raise UnreadableError(Problem(file=str(path), text="the file has more than 4 MB"))
+    try:
+        # Editors on Windows put a byte order mark in front.
+        text = raw.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        text = f"line {line} is not UTF-8 text"
+        raise UnreadableError(Problem(file=str(path), text=text, remedy="save the file as UTF-8")) from None
+    try:
+        return Document(str(path), text, tomli.loads(text))
+    except tomli.TOMLDecodeError as error:
+        raise UnreadableError(_no_toml(path, text, error)) from None
+
+
+def _missing(path: Path, error: OSError) -> Problem:
+    if isinstance(error, FileNotFoundError):
+        remedy = "name the file with --config or $GATEWAY_CONFIG; config.example.toml is a file to begin with"
+        return Problem(file=str(path), text="there is no such file", remedy=remedy)
+    return Problem(file=str(path), text=f"the file cannot be read: {error.strerror}")
+
+
+def _no_toml(path: Path, text: str, error: tomli.TOMLDecodeError) -> Problem:
+    line = min(error.lineno, text.rstrip("\n").count("\n") + 1)
+    column = error.colno if line == error.lineno else len(text.split("\n")[line - 1]) + 1
+    source, column = veiled(text, line, column, secret=False)
+    return Problem(
+        file=str(path),
+        line=line,
+        column=column,
+        text=f"not TOML: {error.msg[:1].lower()}{error.msg[1:]}",
+        remedy='texts stand in quotes: key = "value"; see https://toml.io',
+        source=source,
+    )
+
+
+def secretish(key: str) -> bool:
+    """Whether the value of `key` may be a secret; a misspelt key counts too."""
+    return _SECRETISH.search(key) is not None or bool(get_close_matches(key, _SECRETS, n=1, cutoff=0.75))
+
+
+def veiled(text: str, line: int, column: int, *, secret: bool) -> tuple[str, int]:
+    """Line number `line` with any secret cut off, and `column` moved to where it was cut.
+
+    `secret`: the problem is about a secret, so that the line is veiled also when it holds no key.  References to a
+    file or a variable are no secrets.
+    """
+    lines = text.split("\n")
+    shown = lines[line - 1]
+    keys = [key for key in _KEY.finditer(shown) if secretish(key.group(1))]
+    for key in keys:
+        if not _REFERENCE.match(shown, key.end()):
+            return _cut(shown, key.end(), column)
+    inside = secret or (not _HEADER.match(shown) and _inside_secret(lines[: line - 1]))
+    if not keys and inside and not _REFERENCE.match(shown):
+        return _cut(shown, len(shown) - len(shown.lstrip()), column)
+    word = _WORD.match(shown)
+    if word and not _KEY.match(shown) and secretish(word.group(1)):
+        return _cut(shown, word.end(), column)
+    return shown, column
+
+
+def _inside_secret(above: list[str]) -> bool:
+    """Whether the nearest key above is one of a secret: a list or a text of several lines."""
+    for shown in reversed(above):
+        if shown.lstrip().startswith("["):
+            return False
+        keys = _KEY.findall(shown)
+        if keys and not _REFERENCE.match(shown):
+            return secretish(keys[-1])
+    return False
+
+
+def _cut(shown: str, end: int, column: int) -> tuple[str, int]:
+    return f"{shown[:end]}...", min(column, end + 1)

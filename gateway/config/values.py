@@ -1,0 +1,106 @@
+"""The frozen configuration: what the rest of the house is built from.  Secrets do not show in any repr."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+
+from gateway.config.place import Problem
+from gateway.config.secret import Secret
+from gateway.core.rules import Rules
+
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """An address to listen on."""
+
+    host: str  # IP address without brackets, or "localhost"
+    port: int  # 0 = the system chooses a free one; the choice is shown by engine.started
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmtpSettings:
+    listen: tuple[Listener, ...]
+    listen_tls: tuple[Listener, ...] = ()
+    listen_public: tuple[Listener, ...] = ()
+    tls_certificate: Path | None = None  # PEM; None = STARTTLS is not offered
+    tls_key: Path | None = None
+    max_bytes: int = 10 * 1024**2  # of one mail
+    max_recipients: int = 100  # of one mail
+    max_connections: int = 200
+    max_connections_per_address: int = 20
+    max_commands: int = 100_000  # of one session
+    max_queue: int = 100_000  # unfinished deliveries; over it 452
+    min_free_disk: int = 200 * 1024**2  # bytes; under it 452
+    command_timeout: timedelta = timedelta(seconds=60)
+    data_timeout: timedelta = timedelta(minutes=5)
+    session_timeout: timedelta = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSettings:
+    public: Listener | None  # webhooks and media; None = off
+    admin: Listener | None  # health, metrics; None = off
+    public_url: str = ""  # without the trailing slash; "" = webhooks cannot reach us
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelaySettings:
+    host: str
+    port: int
+    tls: str  # required | opportunistic | implicit | off
+    auth: str = ""  # "" = no login | password
+    username: str = ""
+    password: Secret | None = None
+    sender: str = ""  # "" = per_delivery
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwilioSettings:
+    account_sid: str
+    auth_tokens: tuple[Secret, ...]  # the first signs our requests, all are tried on webhooks
+    api_url: str = "https://api.twilio.com"  # without the trailing slash
+    on_unknown: str = "reconcile"  # reconcile | hold
+    lookup_after: tuple[timedelta, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """How a sender shows who he is: by network, by login, or by either."""
+
+    sender: str  # name of the [[sender]]
+    login: str = ""  # "" = by network only
+    password_hash: str = field(default="", repr=False)  # argon2
+    networks: tuple[Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionSettings:
+    """Days after which finished rows go.  The ledger of consent stays for good."""
+
+    raw: int = 90  # bytes of mails and webhooks as they came in
+    done: int = 400  # messages, deliveries and attempts
+    conversations: int = 400  # counted from the last word
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    path: Path  # of config.toml, absolute
+    state: Path  # directory of lock, control.sock and database
+    database: Path
+    rules: Rules
+    smtp: SmtpSettings
+    http: HttpSettings
+    relay: RelaySettings
+    twilio: TwilioSettings | None
+    dns_servers: tuple[str, ...]  # IP addresses; () = the system's
+    credentials: tuple[Credential, ...]  # in the order of [[sender]]
+    retention: RetentionSettings
+    warnings: tuple[Problem, ...] = ()

@@ -1,0 +1,233 @@
+"""Who may use which address (design.md 5.1), and what is open to each person behind it.
+
+The door asks at RCPT; planning asks again with the same words, because a STOP may have come in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from gateway.core import phone as phones
+from gateway.core import policy
+from gateway.core.address import (
+    BadAddress,
+    ConsentCommand,
+    Foreign,
+    Target,
+    TextAddress,
+    ToAbuse,
+    ToAsk,
+    ToBounce,
+    ToConversation,
+    ToEnroll,
+    ToName,
+    ToPhone,
+    ToPostmaster,
+    ToPreview,
+)
+from gateway.core.model import Conversation, Door, Phone, Refusal
+from gateway.core.route import NoWay, Person, ProviderWay, Way, persons, ways
+from gateway.core.rules import Rules, Sender
+from gateway.core.work import Facts, Needs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What is open to one person: the ways, or why there is none."""
+
+    person: Person
+    ways: tuple[Way, ...] = ()
+    refused: Refusal | None = None
+    consent: str = ""  # what a text would rest on
+    rule: str = ""
+    conversation: Conversation | None = None
+
+    @property
+    def answering(self) -> bool:
+        """Whether conversational consent may stand in for an entry in the ledger."""
+        return self.conversation is not None
+
+
+def wants(targets: Iterable[Target], rules: Rules) -> Needs:
+    """The facts that `admit` and `choices` read for these targets."""
+    seen: set[Phone] = set()
+    employees: set[str] = set()
+    tokens: set[str] = set()
+    bounces: set[str] = set()
+    for target in targets:
+        inner = target.inner if isinstance(target, ToPreview) else target
+        match inner:
+            case ToPhone() | ToName() | TextAddress():
+                found = persons(inner, rules)
+                for person in found if isinstance(found, tuple) else ():
+                    seen.add(person.phone)
+                    if person.employee:
+                        employees.add(person.employee.name)
+            case ToConversation(token=token):
+                tokens.add(token)
+            case ToBounce(token=token):
+                bounces.add(token)
+            case ConsentCommand(phone=phone):
+                seen.add(phone)
+            case _:
+                pass
+    return Needs(
+        phones=frozenset(seen),
+        threads=frozenset(seen),
+        tokens=frozenset(tokens),
+        bounces=frozenset(bounces),
+        employees=frozenset(employees),
+    )
+
+
+def followed(facts: Facts, rules: Rules) -> Needs:
+    """The facts about the persons of the conversations in `facts`: a token must be read before its phone is known."""
+    people = [rules.employee_at(c.phone) for c in facts.conversations]
+    return Needs(
+        phones=frozenset(c.phone for c in facts.conversations),
+        employees=frozenset(e.name for e in people if e is not None),
+    )
+
+
+def conversation(facts: Facts, token: str) -> Conversation | None:
+    """The conversation behind an r- address."""
+    return next((c for c in facts.conversations if c.id == token.lower()), None)
+
+
+def choose(
+    person: Person,
+    sender: Sender | None,
+    facts: Facts,
+    rules: Rules,
+    now: datetime,
+    *,
+    talk: Conversation | None = None,
+    answering: bool = False,
+) -> Choice:
+    """The ways to one person, consent and policy included.
+
+    `talk` is the conversation that the text belongs to; `answering` says that it came in by the r- address.
+    """
+    state = policy.standing(facts.consents.get(person.phone, ()), rules.brand)
+    heard = answering and policy.conversational(talk, now)
+    consent = policy.label(person.phone, state, rules, answering=heard)
+    about = talk if answering else None
+    no = policy.forbids(person.phone, state, rules, answering=heard)
+    if no is not None:
+        text = f"{_who(person)} {no.why}: {no.remedy}"
+        return Choice(person=person, refused=_no(no.code, text), consent=consent, conversation=about)
+    busy = frozenset(
+        c.number
+        for c in facts.conversations
+        if c.phone == person.phone and c.number and c.closes_at > now and (talk is None or c.id != talk.id)
+    )
+    name = person.employee.name if person.employee else ""
+    found = ways(
+        person,
+        sender,
+        rules,
+        today=now.astimezone(rules.timezone).date(),
+        confirmation=facts.confirmations.get(name),
+        conversation=talk,
+        busy=busy,
+    )
+    if isinstance(found, NoWay):
+        return Choice(
+            person=person, refused=_no(found.code, found.reason), consent=consent, rule=found.rule, conversation=about
+        )
+    return Choice(person=person, ways=found, consent=consent, rule=found[0].rule, conversation=about)
+
+
+def choices(
+    target: ToPhone | ToName | TextAddress | ToConversation,
+    sender: Sender | None,
+    facts: Facts,
+    rules: Rules,
+    now: datetime,
+) -> tuple[Choice, ...] | Refusal:
+    """One choice per person behind an address that leads to phones."""
+    if isinstance(target, ToConversation):
+        talk = conversation(facts, target.token)
+        if talk is None:
+            return _no("5.1.1", "there is no such conversation")
+        person = Person(phone=talk.phone, employee=rules.employee_at(talk.phone))
+        owner = rules.sender(talk.sender) or sender
+        return (choose(person, owner, facts, rules, now, talk=talk, answering=True),)
+    if isinstance(target, TextAddress):
+        return _stored(target, sender, facts, rules, now)
+    found = persons(target, rules)
+    if isinstance(found, NoWay):
+        return _no(found.code, found.reason)
+    return tuple(choose(p, sender, facts, rules, now) for p in found)
+
+
+def _stored(
+    target: TextAddress, sender: Sender | None, facts: Facts, rules: Rules, now: datetime
+) -> tuple[Choice, ...] | Refusal:
+    found = persons(target, rules)
+    assert isinstance(found, tuple)
+    choice = choose(found[0], sender, facts, rules, now)
+    if found[0].employee is None and choice.refused is not None and choice.consent == "none":
+        text = f"{found[0].stored} belongs to no employee and to no customer who agreed to texts"
+        return _no("5.1.1", text)
+    return (choice,)
+
+
+def admit(
+    target: Target | BadAddress, door: Door, sender: Sender | None, facts: Facts, rules: Rules, now: datetime
+) -> Refusal | None:
+    """The answer to one RCPT; None = welcome."""
+    match target:
+        case BadAddress(reason=reason):
+            return _no("5.1.3", reason)
+        case ToBounce(token=token):
+            return None if token in facts.by_bounce else _no("5.1.1", "no mail of ours bears this bounce address")
+        case ToPostmaster():
+            return None
+        case ToAbuse() if door is Door.PUBLIC or sender is not None:
+            return None
+        case ToEnroll():
+            return _no("5.1.1", "enrolment by text is not available here")
+        case ToAsk():
+            return _no("5.1.1", "there is no such question")
+        case _ if door is Door.PUBLIC:
+            return _no("5.7.1", "this address is not for mail from outside")
+        case _ if sender is None:
+            return _no("5.7.1", "you are not a known sender: your address is in no [[sender]] networks, and no login")
+    return _admit_known(target, sender, facts, rules, now)
+
+
+def _admit_known(target: Target, sender: Sender, facts: Facts, rules: Rules, now: datetime) -> Refusal | None:
+    match target:
+        case Foreign(address=address):
+            if sender.other_mail == "relay":
+                return None
+            return _no("5.7.1", f"relaying denied: {address} is neither at {rules.domain} nor a carrier's text address")
+        case ConsentCommand():
+            return None if sender.may_consent else _no("5.7.1", f"sender {sender.name} has no may_consent")
+        case ToPreview():
+            return None
+        case ToPhone() | ToName() | TextAddress() | ToConversation():
+            found = choices(target, sender, facts, rules, now)
+            if isinstance(found, Refusal):
+                return found
+            if any(c.refused is None for c in found):
+                return None
+            return found[0].refused
+        case _:
+            return _no("5.1.1", "there is no such address here")
+
+
+def paid(choice: Choice) -> bool:
+    """Whether the best way costs money."""
+    return bool(choice.ways) and isinstance(choice.ways[0], ProviderWay)
+
+
+def _who(person: Person) -> str:
+    return f"{person.employee.name} ({phones.shown(person.phone)})" if person.employee else phones.shown(person.phone)
+
+
+def _no(enhanced: str, text: str) -> Refusal:
+    return Refusal(code=550, enhanced=enhanced, text=text)

@@ -1,0 +1,238 @@
+"""What an inbound means, recipient by recipient, and the keys that deciding on it needs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from gateway.core import address
+from gateway.core.address import (
+    BadAddress,
+    ConsentCommand,
+    Foreign,
+    Target,
+    TextAddress,
+    ToAbuse,
+    ToBounce,
+    ToConversation,
+    ToName,
+    ToPhone,
+    ToPostmaster,
+    ToPreview,
+)
+from gateway.core.admit import wants
+from gateway.core.keyword import Keyword, keyword
+from gateway.core.model import (
+    InboundHook,
+    InboundMail,
+    Phone,
+    Reading,
+    Recipient,
+    StatusIn,
+    TextIn,
+    Unreadable,
+)
+from gateway.core.rules import Rules
+from gateway.core.work import Needs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendText:
+    recipient: Recipient
+    target: ToPhone | ToName | TextAddress | ToConversation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    recipient: Recipient
+    target: Target | BadAddress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentChange:
+    """Consent by mail: optin+ or optout+."""
+
+    recipient: Recipient
+    action: str  # optin | optout
+    phone: Phone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forward:
+    """A mail that goes on as it is: to the people of postmaster and abuse, or to an outside address."""
+
+    recipient: Recipient
+    to: tuple[str, ...]
+    unchanged: bool  # other_mail = "relay": our hand does not show
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A mail to a b- address: it speaks of a mail of ours."""
+
+    recipient: Recipient
+    token: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ignored:
+    """Words of a machine that must go no further."""
+
+    recipient: Recipient
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotForUs:
+    """An address that the door let pass (refuse = "mail") and that leads nowhere."""
+
+    recipient: Recipient
+    target: Target | BadAddress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A person texted us."""
+
+    event: TextIn
+    keyword: Keyword | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """A provider tells what became of a text."""
+
+    event: StatusIn
+
+
+MailIntent = SendText | Preview | ConsentChange | Forward | Report | Ignored | NotForUs
+Intent = MailIntent | Reply | Status | Unreadable
+
+_AGAIN = re.compile(r"^\s*(?:(?:re|fwd?|aw|wg|sv|antw|rif|tr)(?:\[\d+\])?\s*:\s*)+", re.IGNORECASE)
+
+
+def target_of(recipient: str, rules: Rules) -> Target | BadAddress:
+    """The meaning of one envelope address under `rules`."""
+    return address.parse(recipient, rules.domain, rules.country, rules.carriers.domains)
+
+
+def understand(
+    inbound: InboundMail | InboundHook, reading: Reading | Unreadable | None, rules: Rules
+) -> tuple[Intent, ...]:
+    """What `inbound` means: one intent per recipient of a mail, one for a hook.  `reading` is None for a hook."""
+    if isinstance(inbound, InboundHook):
+        event = inbound.event
+        if isinstance(event, StatusIn):
+            return (Status(event=event),)
+        return (Reply(event=event, keyword=_said(event)),)
+    if reading is None or isinstance(reading, Unreadable):
+        return (reading or Unreadable(reason="the mail was not read"),)
+    return tuple(_one(r, inbound, reading, rules) for r in inbound.envelope.recipients)
+
+
+def _said(event: TextIn) -> Keyword | None:
+    if event.opt_out:
+        return Keyword(word=event.text.strip().upper()[:20] or event.opt_out, action=event.opt_out.lower())
+    return keyword(event.text)
+
+
+def _one(recipient: Recipient, mail: InboundMail, reading: Reading, rules: Rules) -> MailIntent:
+    target = target_of(recipient.address, rules)
+    match target:
+        case ToConversation():
+            why = automatic_answer(mail, reading)
+            return Ignored(recipient=recipient, reason=why) if why else SendText(recipient=recipient, target=target)
+        case ToPhone() | ToName() | TextAddress():
+            why = automatic_job_mail(reading)
+            return Ignored(recipient=recipient, reason=why) if why else SendText(recipient=recipient, target=target)
+        case ToPreview(inner=inner):
+            return Preview(recipient=recipient, target=inner)
+        case ToBounce(token=token):
+            return Report(recipient=recipient, token=token)
+        case ConsentCommand(action=action, phone=phone):
+            return ConsentChange(recipient=recipient, action=action, phone=phone)
+        case ToPostmaster() | ToAbuse():
+            if reading.ours:
+                return Ignored(recipient=recipient, reason="a mail of our own came back")
+            return Forward(recipient=recipient, to=rules.alarm_to, unchanged=False)
+        case Foreign(address=other):
+            return Forward(recipient=recipient, to=(other,), unchanged=True)
+        case _:
+            return NotForUs(recipient=recipient, target=target)
+
+
+def automatic_answer(mail: InboundMail, reading: Reading) -> str:
+    """Why a mail to an r- address is a machine's (RFC 3834), "" = a person wrote it."""
+    if not mail.envelope.mail_from:
+        return "an automatic reply: its envelope sender is empty"
+    if reading.auto_submitted not in ("", "no"):
+        return f"an automatic reply: Auto-Submitted is {reading.auto_submitted}"
+    if reading.bulk:
+        return "an automatic reply or list mail: Precedence or List-Id says so"
+    return automatic_job_mail(reading)
+
+
+def automatic_job_mail(reading: Reading) -> str:
+    """Why job mail is not texted, "" = it is.  Reminders rightly say auto-generated, so that word stops nothing."""
+    if reading.report:
+        return "a delivery report is not texted"
+    if reading.auto_submitted == "auto-replied":
+        return "an automatic reply: Auto-Submitted is auto-replied"
+    if reading.ours:
+        return "a mail of our own came back"
+    return ""
+
+
+def job(reading: Reading, rules: Rules) -> str:
+    """The name of the job that a mail is about: the configured capture, the root of its thread, or its subject."""
+    if rules.text.job:
+        found = re.search(rules.text.job, reading.subject[:1000])
+        if found is not None and found.group(1):
+            return found.group(1).strip()
+    if reading.references:
+        return reading.references[0]
+    return bare_subject(reading.subject).casefold()
+
+
+def bare_subject(subject: str) -> str:
+    """`subject` without Re: and Fwd: in front."""
+    return _AGAIN.sub("", subject).strip()
+
+
+def needs(
+    intents: tuple[Intent, ...], inbound: InboundMail | InboundHook, reading: Reading | Unreadable | None, rules: Rules
+) -> Needs:
+    """Everything that `plan.make` reads.  The phones behind r- and b- tokens follow from `admit.followed`."""
+    targets = [i.target for i in intents if isinstance(i, SendText | Preview) and not isinstance(i.target, BadAddress)]
+    wanted = wants(targets, rules)
+    if isinstance(inbound, InboundMail) and isinstance(reading, Reading):
+        about = job(reading, rules)
+        keys = frozenset((inbound.sender, phone, about) for phone in wanted.phones)
+        wanted = wanted.joined(Needs(keys=keys, senders=frozenset({inbound.sender})))
+    for intent in intents:
+        wanted = wanted.joined(_needs_of(intent, inbound, rules))
+    return wanted.joined(Needs(employees=_alarmed(rules), fresh=8 + 4 * len(wanted.phones | wanted.tokens)))
+
+
+def _needs_of(intent: Intent, inbound: InboundMail | InboundHook, rules: Rules) -> Needs:
+    match intent:
+        case Reply(event=event):
+            author = Phone(event.author)
+            return Needs(phones=frozenset({author}), threads=frozenset({author}), keys=frozenset({("", author, "")}))
+        case Status(event=event):
+            remote = (inbound.provider if isinstance(inbound, InboundHook) else "", event.remote_id)
+            named = frozenset({event.delivery}) if event.delivery else frozenset[str]()
+            return Needs(deliveries=named, remote_ids=frozenset({remote}))
+        case Report(token=token):
+            return Needs(bounces=frozenset({token}))
+        case ConsentChange(phone=phone):
+            return Needs(phones=frozenset({phone}))
+        case Forward(to=to):
+            return Needs(fresh=len(to))
+        case _:
+            return Needs()
+
+
+def _alarmed(rules: Rules) -> frozenset[str]:
+    people = [rules.employee_at(to) for to in rules.alarm_to]
+    return frozenset(e.name for e in people if e is not None)

@@ -1,0 +1,49 @@
+"""The words by which a person stops, starts or asks about texts.
+
+Only a message that is nothing but such a word counts: "cancel my Friday appointment" is a customer's reply.
+Source: the provider's default lists (Twilio, opt-out keywords); 47 CFR 64.1200(a)(10) names the same words.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+
+from gateway.core import gsm
+
+_LISTS = {
+    "stop": (
+        "STOP", "UNSUBSCRIBE", "END", "QUIT", "STOPALL", "STOP ALL", "REVOKE", "OPTOUT", "OPT OUT", "OPT-OUT", "CANCEL",
+    ),
+    "start": ("START", "UNSTOP", "YES"),
+    "help": ("HELP", "INFO"),
+}  # fmt: skip
+_LONGEST = 100  # characters of a message that can be a word with its trimmings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keyword:
+    word: str  # as in the provider's list: "STOP", "OPT OUT"
+    action: str  # "stop" | "start" | "help"
+
+
+_KEYWORDS = {word.casefold(): Keyword(word=word, action=action) for action, words in _LISTS.items() for word in words}
+
+
+def keyword(text: str) -> Keyword | None:
+    """The keyword that the whole of `text` is, or None.
+
+    Case, width, spaces around and between, and whatever is neither letter nor digit around it (quotes, dots, emoji)
+    make no difference; any other word does.
+    """
+    words = text.strip()
+    if len(words) > _LONGEST:
+        return None
+    plain = gsm.transliterate(unicodedata.normalize("NFKC", words)).casefold()
+    return _KEYWORDS.get(" ".join(_bare(plain).split()))
+
+
+def _bare(text: str) -> str:
+    """`text` from its first letter or digit to its last."""
+    solid = [at for at, c in enumerate(text) if c.isalnum()]
+    return text[solid[0] : solid[-1] + 1] if solid else ""

@@ -1,0 +1,227 @@
+"""What the gateway itself has to say: failure reports to senders, alarms to the admin.
+
+Their ids derive from what they speak of, so that saying a thing twice writes it once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from gateway.core import compose, gsm
+from gateway.core import phone as phones
+from gateway.core.model import Confirmation, Fate, Kind, Phone
+from gateway.core.route import CarrierWay, NoWay, Person, Way, ways
+from gateway.core.rules import Rules
+from gateway.core.work import Delivery, MailParcel, Message, Parcel, TextParcel, Writes
+
+# Mail that must reach a person waits as long as mail does (RFC 5321 4.5.4.1).
+MAIL_EXPIRES = timedelta(days=5)
+PRIORITY = {Kind.REPLY: 1, Kind.ALARM: 2, Kind.REPORT: 3, Kind.PREVIEW: 1, Kind.FORWARD: 4, Kind.TEXT: 5}
+
+
+def mail_id(ident: str, rules: Rules) -> str:
+    """The stable Message-ID of a mail of ours, from the id of what it brings (RFC 5322 3.6.4)."""
+    return f"<{''.join(c if c.isalnum() or c == '.' else '-' for c in ident)}@{rules.domain}>"
+
+
+def mail_delivery(
+    message: Message, parcel: MailParcel, now: datetime, *, bounce: str = "", k: int = 1, expires: timedelta | None = None
+) -> Delivery:
+    """The delivery of one mail by the relay, due now."""
+    return Delivery(
+        id=f"{message.id}.{k}",
+        message=message.id,
+        kind=message.kind,
+        courier="mail",
+        lane=f"mail|{parcel.rcpt_to.lower()}",
+        number="",
+        to=parcel.rcpt_to,
+        phone=message.phone if message.kind is Kind.TEXT else None,
+        person=message.person,
+        sender="",
+        parcel=parcel,
+        priority=PRIORITY[message.kind],
+        due_at=now,
+        expires_at=now + (expires or MAIL_EXPIRES),
+        bounce=bounce,
+    )
+
+
+def text_delivery(
+    message: Message, way: Way, rules: Rules, now: datetime, *, parcel: Parcel, bounce: str, k: int = 1
+) -> Delivery:
+    """The delivery of one text by one way, due now."""
+    carrier = isinstance(way, CarrierWay)
+    to = way.address if isinstance(way, CarrierWay) else str(message.phone)
+    number = "" if isinstance(way, CarrierWay) else way.number.name
+    courier = "mail" if isinstance(way, CarrierWay) else way.number.provider
+    lane = f"mail|{to.lower()}" if isinstance(way, CarrierWay) else f"{courier}|{way.number.phone}|{to}"
+    return Delivery(
+        id=f"{message.id}.{k}",
+        message=message.id,
+        kind=message.kind,
+        courier=courier,
+        lane=lane,
+        number=number,
+        to=to,
+        phone=message.phone,
+        person=message.person,
+        sender="" if carrier else message.sender,
+        parcel=parcel,
+        segments=gsm.segments(message.text),
+        priority=PRIORITY[message.kind],
+        due_at=now,
+        expires_at=now + rules.policy.expires_after,
+        bounce=bounce,
+    )
+
+
+def parcel_for(
+    way: Way, message: Message, rules: Rules, now: datetime, *, bounce: str, delivery: str
+) -> MailParcel | TextParcel:
+    """What goes over the wire for a text: a mail to the carrier's gateway, or a provider's request."""
+    assert message.phone is not None
+    if not isinstance(way, CarrierWay):
+        seconds = int(rules.policy.expires_after.total_seconds())
+        return TextParcel(
+            number=way.number.phone,
+            service=way.number.messaging_service_sid,
+            to=message.phone,
+            body=message.text,
+            validity_seconds=max(1, min(36_000, seconds)),
+        )
+    answer = f"r-{message.conversation}@{rules.domain}" if message.conversation else f"postmaster@{rules.domain}"
+    data = compose.carrier_text(
+        sender=rules.relay_sender or answer,
+        reply_to=answer,
+        to=way.address,
+        text=message.text,
+        message_id=mail_id(delivery, rules),
+        at=now,
+        domain=rules.domain,
+    )
+    return MailParcel(mail_from=rules.relay_sender or f"b-{bounce}@{rules.domain}", rcpt_to=way.address, data=data)
+
+
+def failure(message: Message, why: str, code: str, fate: Fate, rules: Rules, now: datetime) -> Writes:
+    """The report of a bad end to whom the message names; nothing where NOTIFY asks for silence."""
+    unwanted = message.notify != "" and "FAILURE" not in message.notify.split(",")  # RFC 3461 4.1
+    if not message.report_to or unwanted or message.kind in (Kind.REPORT, Kind.ALARM, Kind.PREVIEW):
+        return Writes()
+    status = code if code[:2] in ("5.", "4.") else {Fate.EXPIRED: "4.4.7"}.get(fate, "5.0.0")
+    who = phones.shown(message.phone) if message.phone else message.recipient
+    what = {Fate.EXPIRED: "was not sent in time", Fate.HELD: "is held for a person to decide"}.get(fate, "was not sent")
+    thing = "reply from" if message.kind is Kind.REPLY else "text to"
+    subject = f"Not delivered: {thing} {message.person or who}"
+    text = "\n".join(
+        [
+            f"The {thing} {message.person or who} ({message.recipient}) {what}.",
+            "",
+            f"Why: {why}",
+            *([f"Code: {code}"] if code else []),
+            "",
+            *([f"The text was: {message.text}", ""] if message.text else []),
+            f"Its whole story: gateway trace {message.id}",
+            "",
+        ]
+    )
+    about = f"Message-ID: {message.message_id}\nSubject: {compose.clean(message.subject)}\n"
+    told = told_message(f"{message.id}.report", Kind.REPORT, message, message.report_to, subject, text, now)
+    data = compose.report(
+        to=message.report_to,
+        text=text,
+        subject=subject,
+        message_id=mail_id(told.id, rules),
+        at=now,
+        domain=rules.domain,
+        in_reply_to=message.message_id,
+        original_recipient=message.orcpt,
+        final_recipient=message.recipient,
+        action="delayed" if fate is Fate.HELD else "failed",
+        status=status.replace("5.", "4.", 1) if fate is Fate.HELD else status,
+        diagnostic=why,
+        envelope_id=message.envid,
+        arrived=message.at,
+        header=about,
+    )
+    parcel = MailParcel(mail_from="", rcpt_to=message.report_to, data=data)
+    return Writes(messages=(told,), deliveries=(mail_delivery(told, parcel, now),))
+
+
+def told_message(
+    ident: str, kind: Kind, about: Message | None, to: str, subject: str, text: str, now: datetime, inbound: str = ""
+) -> Message:
+    """A mail of the machine as a message of its own."""
+    return Message(
+        id=ident,
+        inbound=about.inbound if about else inbound,
+        kind=kind,
+        sender=about.sender if about else "",
+        recipient=to,
+        phone=about.phone if about else None,
+        person=about.person if about else "",
+        conversation=about.conversation if about else "",
+        subject=subject,
+        text=text,
+        rule=f"{kind.value} to {to}",
+        at=now,
+    )
+
+
+def to_mailbox(
+    ident: str, inbound: str, to: str, subject: str, text: str, rules: Rules, now: datetime
+) -> Writes:
+    """One mail of the machine to one mailbox, about an inbound that made no message."""
+    told = told_message(ident, Kind.REPORT, None, to, subject, text, now, inbound=inbound)
+    data = compose.notice(
+        to=to, subject=subject, text=text, message_id=mail_id(ident, rules), at=now, domain=rules.domain
+    )
+    one = mail_delivery(told, MailParcel(mail_from="", rcpt_to=to, data=data), now)
+    return Writes(messages=(told,), deliveries=(one,))
+
+
+def alarm(
+    key: str, subject: str, text: str, rules: Rules, now: datetime, confirmations: Mapping[str, Confirmation]
+) -> Writes:
+    """One alarm to everybody in alarm_to: by mail, and by text to the phones of employees.  One per `key`."""
+    joined = Writes()
+    for n, to in enumerate(rules.alarm_to, 1):
+        ident = f"alarm.{key}.{n}"
+        if "@" in to:
+            told = told_message(ident, Kind.ALARM, None, to, subject, text, now)
+            data = compose.notice(
+                to=to,
+                subject=subject,
+                text=text,
+                message_id=mail_id(ident, rules),
+                at=now,
+                domain=rules.domain,
+            )
+            one = mail_delivery(told, MailParcel(mail_from="", rcpt_to=to, data=data), now)
+            joined = joined.joined(Writes(messages=(told,), deliveries=(one,)))
+        else:
+            joined = joined.joined(_alarm_text(ident, to, subject, rules, now, confirmations))
+    return joined
+
+
+def _alarm_text(
+    ident: str, to: str, subject: str, rules: Rules, now: datetime, confirmations: Mapping[str, Confirmation]
+) -> Writes:
+    employee = rules.employee_at(to)
+    if employee is None:
+        return Writes()
+    person = Person(phone=Phone(to), employee=employee)
+    today = now.astimezone(rules.timezone).date()
+    found = ways(person, None, rules, today=today, confirmation=confirmations.get(employee.name))
+    if isinstance(found, NoWay):
+        return Writes()
+    text = gsm.shorten(gsm.transliterate(f"{rules.brand}: {subject}"), 1)
+    told = told_message(ident, Kind.ALARM, None, to, subject, text, now)
+    told = told.with_person(person.phone, employee.name, found[0].rule)
+    parcel = parcel_for(found[0], told, rules, now, bounce="", delivery=f"{ident}.1")
+    if isinstance(parcel, MailParcel) and not rules.relay_sender:
+        parcel = MailParcel(mail_from="", rcpt_to=parcel.rcpt_to, data=parcel.data)
+    return Writes(
+        messages=(told,), deliveries=(text_delivery(told, found[0], rules, now, parcel=parcel, bounce=""),)
+    )

@@ -1,0 +1,111 @@
+"""What must be done about an inbound: intents and facts in, a set of writes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from gateway.core import incoming, notice, outgoing
+from gateway.core.forecast import preview
+from gateway.core.intent import (
+    ConsentChange,
+    Forward,
+    Ignored,
+    Intent,
+    NotForUs,
+    Preview,
+    Reply,
+    Report,
+    SendText,
+    Status,
+)
+from gateway.core.model import InboundHook, InboundMail, Reading, Unreadable
+from gateway.core.outgoing import Desk
+from gateway.core.rules import Rules
+from gateway.core.work import Facts, Plan, Writes
+
+
+def make(
+    inbound: InboundMail | InboundHook,
+    reading: Reading | Unreadable | None,
+    intents: tuple[Intent, ...],
+    facts: Facts,
+    rules: Rules,
+    now: datetime,
+) -> Plan:
+    """The plan for one inbound: one transaction or nothing.  Ids derive from the inbound, so planning twice is harmless.
+
+    `facts` answers `intent.needs`; its fresh tokens name new conversations and bounce addresses.
+    """
+    tokens = iter(facts.fresh)
+    if isinstance(inbound, InboundHook):
+        return Plan(inbound=inbound.id, writes=_hook(inbound, intents, facts, rules, now, tokens))
+    if not isinstance(reading, Reading):
+        reason = reading.reason if reading else "the mail was not read"
+        return _parked(inbound, reason, rules, now, facts)
+    desk = Desk(mail=inbound, reading=reading, facts=facts, rules=rules, now=now, tokens=tokens)
+    joined = Writes()
+    for intent in intents:
+        joined = joined.joined(_mail(intent, desk))
+    return Plan(inbound=inbound.id, writes=joined)
+
+
+def _hook(
+    inbound: InboundHook, intents: tuple[Intent, ...], facts: Facts, rules: Rules, now: datetime, tokens: Iterator[str]
+) -> Writes:
+    joined = Writes()
+    for intent in intents:
+        match intent:
+            case Reply():
+                joined = joined.joined(incoming.reply(inbound, intent, facts, rules, now, tokens))
+            case Status():
+                joined = joined.joined(incoming.status(inbound, intent, facts, rules, now))
+            case _:
+                raise TypeError(f"{type(intent).__name__} cannot come from a hook")
+    return joined
+
+
+def _mail(intent: Intent, desk: Desk) -> Writes:
+    match intent:
+        case SendText():
+            return outgoing.text(intent, desk)
+        case Preview():
+            return preview(intent, desk)
+        case ConsentChange():
+            return outgoing.consent(intent, desk)
+        case Forward():
+            return outgoing.forward(intent, desk)
+        case Report():
+            return incoming.bounce(desk.mail, intent, desk.reading, desk.facts, desk.rules, desk.now)
+        case Ignored():
+            return outgoing.ignored(intent, desk)
+        case NotForUs():
+            return outgoing.not_for_us(intent, desk)
+        case Reply() | Status() | Unreadable():
+            raise TypeError(f"{type(intent).__name__} cannot come from a mail that was read")
+
+
+def _parked(mail: InboundMail, reason: str, rules: Rules, now: datetime, facts: Facts) -> Plan:
+    """A mail that nobody could read stays raw until a person acts; its sender and the admin are told."""
+    recipients = ", ".join(r.address for r in mail.envelope.recipients)
+    text = "\n".join(
+        [
+            f"A mail from {mail.envelope.mail_from or '<>'} to {recipients} could not be read, so no text was sent.",
+            "",
+            f"Why: {reason}",
+            "",
+            "It is kept as it came.  Show it:        gateway queue show " + mail.id,
+            "Try again, for example after an update: gateway queue retry " + mail.id,
+            "",
+        ]
+    )
+    subject = "A mail could not be read"
+    writes = notice.alarm(f"parked.{mail.id}", subject, text, rules, now, facts.confirmations)
+    sender = rules.sender(mail.sender)
+    author = mail.envelope.mail_from
+    told = author if "@" in author and not author.lower().endswith(f"@{rules.domain}") else ""
+    told = told or (sender.report_to if sender else "")
+    if mail.sender and told and told.lower() not in {a.lower() for a in rules.alarm_to}:
+        one = notice.to_mailbox(f"{mail.id}.parked", mail.id, told, subject, text, rules, now)
+        writes = writes.joined(one)
+    return Plan(inbound=mail.id, parked=reason, writes=writes)

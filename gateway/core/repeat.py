@@ -1,0 +1,44 @@
+"""What makes two mails the same mail (P7): read from the bytes, before anything is parsed."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import timedelta
+
+# Without a Message-ID two equal mails are a repeat only when they come close together.
+NAMELESS_WINDOW = timedelta(hours=1)
+_HEADER_BYTES = 100_000
+_END = re.compile(rb"\r?\n\r?\n")
+_FIELD = {
+    name: re.compile(rb"^" + name + rb"[ \t]*:((?:[^\r\n]|\r?\n[ \t])*)", re.IGNORECASE | re.MULTILINE)
+    for name in (b"Message-ID", b"Date", b"Subject")
+}
+
+
+def digest(sender: str, recipient: str, raw: bytes) -> tuple[bytes, bool]:
+    """The fingerprint of one mail to one recipient, and whether a Message-ID is part of it.
+
+    Sender, recipient, Message-ID, Subject and body count; without a Message-ID the Date counts in its place.  Trace
+    lines do not, since a second try passes other relays.
+    """
+    found = _END.search(raw, 0, _HEADER_BYTES)
+    head, body = (raw[: found.start()], raw[found.end() :]) if found else (raw[:_HEADER_BYTES], raw)
+    message_id = _value(b"Message-ID", head)
+    named = message_id or _value(b"Date", head)
+    hashed = hashlib.blake2b(digest_size=20)
+    for part in (sender.encode(), recipient.lower().encode("utf-8", "replace"), named, _value(b"Subject", head)):
+        hashed.update(len(part).to_bytes(4, "big"))
+        hashed.update(part)
+    hashed.update(body.rstrip())
+    return hashed.digest(), bool(message_id)
+
+
+def window(named: bool, configured: timedelta) -> timedelta:
+    """How long a first counts; zero switches the check off."""
+    return configured if named else min(configured, NAMELESS_WINDOW)
+
+
+def _value(name: bytes, head: bytes) -> bytes:
+    found = _FIELD[name].search(head)
+    return b" ".join(found.group(1).split()) if found else b""

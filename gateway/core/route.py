@@ -1,0 +1,174 @@
+"""Who is meant by an address, and the ways open to that person's phone, best first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from gateway.core import carrier as carriers
+from gateway.core import phone as phones
+from gateway.core import policy
+from gateway.core.address import TextAddress, ToName, ToPhone
+from gateway.core.carrier import Channel
+from gateway.core.model import Confirmation, Conversation, Phone
+from gateway.core.rules import Employee, Number, Rules, Sender
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    phone: Phone
+    employee: Employee | None = None
+    tag: str = ""  # name of the number asked for; "" = the sender's
+    stored: str = ""  # the text address that was written, where it was one
+
+    @property
+    def kind(self) -> str:
+        return "employee" if self.employee else "customer"
+
+    @property
+    def shown(self) -> str:
+        """How people name him: the employee's name, else the phone."""
+        return self.employee.name if self.employee else phones.shown(self.phone)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarrierWay:
+    channel: Channel
+    address: str  # 2025550102@vtext.com
+    rule: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderWay:
+    number: Number
+    rule: str
+
+
+Way = CarrierWay | ProviderWay
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoWay:
+    reason: str  # a sentence an admin understands
+    code: str = "5.1.1"  # RFC 3463
+    rule: str = ""
+
+
+def persons(target: ToPhone | ToName | TextAddress, rules: Rules) -> tuple[Person, ...] | NoWay:
+    """The people behind an address, each phone once."""
+    match target:
+        case ToName(name=name):
+            return _named(name, rules)
+        case ToPhone(phone=phone, tag=tag):
+            if tag and rules.number(tag) is None:
+                known = ", ".join(n.name for n in rules.numbers) or "none"
+                return NoWay(reason=f"there is no number named {tag} (known: {known})")
+            return (Person(phone=phone, employee=rules.employee_at(phone), tag=tag),)
+        case TextAddress(phone=phone, domain=domain):
+            stored = f"{phones.national(phone) if phones.is_nanp(phone) else phones.digits(phone)}@{domain}"
+            return (Person(phone=phone, employee=rules.employee_at(phone), stored=stored),)
+
+
+def _named(name: str, rules: Rules) -> tuple[Person, ...] | NoWay:
+    names = rules.groups.get(name, (name,))
+    found = [e for e in (rules.employee(n) for n in names) if e is not None]
+    if not found:
+        return NoWay(reason=f"{name} is neither an employee nor a group")
+    unique = {e.phone: e for e in reversed(found)}
+    return tuple(Person(phone=e.phone, employee=e) for e in found if unique.pop(e.phone, None) is not None)
+
+
+def ways(
+    person: Person,
+    sender: Sender | None,
+    rules: Rules,
+    *,
+    today: date,
+    confirmation: Confirmation | None = None,
+    conversation: Conversation | None = None,
+    busy: frozenset[str] = frozenset(),
+) -> tuple[Way, ...] | NoWay:
+    """Every way to `person`, best first; NoWay says why there is none.
+
+    `busy`: names of numbers on which the phone has other open conversations; a pool prefers the others, so that an
+    answer can only belong to one job.
+    """
+    if person.employee is None:
+        number = _number(person, sender, rules, conversation, busy)
+        if isinstance(number, NoWay):
+            return number
+        return (ProviderWay(number=number, rule=f"customer: {number.provider} number {number.name}"),)
+    return _employee_ways(person, person.employee, sender, rules, today, confirmation, conversation, busy)
+
+
+def _employee_ways(
+    person: Person,
+    employee: Employee,
+    sender: Sender | None,
+    rules: Rules,
+    today: date,
+    confirmation: Confirmation | None,
+    conversation: Conversation | None,
+    busy: frozenset[str],
+) -> tuple[Way, ...] | NoWay:
+    carrier = _carrier_way(employee, rules, today, confirmation)
+    stored = f", stored as {person.stored}" if person.stored else ""
+    head = f"employee {employee.name}{stored}"
+    paid: Number | NoWay | None = None
+    if employee.fallback == "provider" or not employee.carrier:
+        paid = _number(person, sender, rules, conversation, busy)
+    found: list[Way] = []
+    if isinstance(carrier, CarrierWay):
+        found.append(CarrierWay(channel=carrier.channel, address=carrier.address, rule=f"{head}: {carrier.rule}"))
+    if isinstance(paid, Number):
+        because = f": {carrier.reason}; fallback" if isinstance(carrier, NoWay) else ": fallback"
+        found.append(ProviderWay(number=paid, rule=f"{head}{because} {paid.provider} number {paid.name}"))
+    if found:
+        return tuple(found)
+    assert isinstance(carrier, NoWay)
+    also = f"; {paid.reason}" if isinstance(paid, NoWay) else "; no fallback is set"
+    return NoWay(reason=f"{employee.name} cannot be texted: {carrier.reason}{also}", code=carrier.code, rule=head)
+
+
+def _carrier_way(
+    employee: Employee, rules: Rules, today: date, confirmation: Confirmation | None
+) -> CarrierWay | NoWay:
+    if not employee.carrier:
+        return NoWay(reason="no carrier is set", code="5.1.1")
+    row = rules.carriers.carriers.get(employee.carrier)
+    channel = row.channels.get(employee.channel) if row else None
+    if row is None or channel is None:
+        return NoWay(reason=f"carrier {employee.carrier} has no {employee.channel} gateway", code="5.1.1")
+    why = carriers.routable(channel, today)
+    if why:
+        return NoWay(reason=why, code="5.1.6")
+    address = carriers.render(channel, employee.phone)
+    if address is None:
+        return NoWay(reason=f"{row.name} takes no number of this country", code="5.1.3")
+    if carriers.needs_confirmation(channel) and (confirmation is None or confirmation.address != address):
+        remedy = f"confirm it with: gateway carriers confirm {employee.name}"
+        return NoWay(reason=f"{row.name}: nobody has confirmed that {channel.domain} works; {remedy}", code="5.1.8")
+    return CarrierWay(channel=channel, address=address, rule=f"carrier {row.id}.{channel.channel} ({channel.status})")
+
+
+def _number(
+    person: Person, sender: Sender | None, rules: Rules, conversation: Conversation | None, busy: frozenset[str]
+) -> Number | NoWay:
+    names: tuple[str, ...]
+    if person.tag:
+        names = (person.tag,)
+    elif conversation is not None and rules.number(conversation.number) is not None:
+        names = (conversation.number,)
+    elif sender is not None and sender.numbers:
+        names = tuple(n for n in sender.numbers if n not in busy) or sender.numbers
+    else:
+        names = tuple(n.name for n in rules.numbers[:1])
+    number = next((n for n in map(rules.number, names) if n is not None), None)
+    if number is None:
+        return NoWay(reason="no [[number]] is configured: texts to customers need one", code="5.3.5")
+    if number.provider not in rules.providers:
+        return NoWay(reason=f"no [{number.provider}] account is configured", code="5.3.5")
+    no = policy.unpayable(person.phone, rules)
+    if no is not None:
+        return NoWay(reason=f"{phones.shown(person.phone)} {no.why}: {no.remedy}", code=no.code)
+    return number

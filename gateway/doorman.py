@@ -1,0 +1,217 @@
+"""What the doors decide with: who a visitor is, whether a recipient is welcome, and keeping what is accepted.
+
+Nothing is answered with yes before the spool has committed it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import itertools
+import os
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from ipaddress import ip_address
+
+from gateway.config import Config, Credential, verify
+from gateway.core import admit, repeat
+from gateway.core.address import BadAddress
+from gateway.core.incoming import keyword_entry
+from gateway.core.intent import Reply, target_of, understand
+from gateway.core.model import Consent, Door, Envelope, Inbound, InboundHook, InboundMail, Refusal, TextIn
+from gateway.core.rules import Sender
+from gateway.engine import gathered
+from gateway.events import emit
+from gateway.ports import Clock, Fingerprint, Spool, Visit
+
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
+_LOGIN_SECONDS = 300.0  # how long a right password is remembered, since job software logs in for every mail
+_LOGINS_AT_ONCE = 2  # each hash takes 19 MiB
+_DUMMY = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$8B0kRz1jJwZ0m4k6lqfRO1T3jL2i3Zk3V9Z8b7c6d5E"
+
+
+class Ids:
+    """New ids of inbounds: short, unique, and in order of time."""
+
+    def __init__(self) -> None:
+        self._count = itertools.count(secrets.randbits(19))
+
+    def next(self, now: datetime) -> str:
+        """Eleven characters of lowercase base32: seven of the second, four of a counter."""
+        return _base32(int(now.timestamp()), 7) + _base32(next(self._count) % 2**20, 4)
+
+
+def _base32(number: int, length: int) -> str:
+    return "".join(_ALPHABET[number >> 5 * i & 31] for i in reversed(range(length)))
+
+
+class Doorman:
+    def __init__(
+        self,
+        *,
+        config: Callable[[], Config],
+        spool: Spool,
+        clock: Clock,
+        arrived: Callable[[Inbound], None],
+        has_room: Callable[[], bool],
+    ) -> None:
+        self._config = config
+        self._spool = spool
+        self._clock = clock
+        self._arrived = arrived
+        self._has_room = has_room
+        self._ids = Ids()
+        self._hashing = asyncio.Semaphore(_LOGINS_AT_ONCE)
+        self._key = os.urandom(32)
+        self._proven: dict[bytes, float] = {}
+
+    # -- who is it
+
+    async def login(self, peer: str, username: str, password: bytes) -> str | None:
+        """The name of the [[sender]] with that login and password, or None.  Takes as long for an unknown name."""
+        found = next((c for c in self._config().credentials if c.login and c.login == username), None)
+        stored = found.password_hash if found else _DUMMY
+        proof = hmac.new(self._key, b"\0".join([username.encode(), password, stored.encode()]), hashlib.sha256).digest()
+        if found is not None and self._proven.get(proof, 0.0) > time.monotonic():
+            return found.sender
+        async with self._hashing:
+            right = await asyncio.to_thread(verify, stored, password.decode("utf-8", "replace"))
+        if found is None or not right:
+            return None
+        if len(self._proven) > 1000:
+            self._proven.clear()
+        self._proven[proof] = time.monotonic() + _LOGIN_SECONDS
+        return found.sender
+
+    def in_network(self, peer: str) -> bool:
+        """Whether any [[sender]] lists the peer."""
+        return any(_inside(peer, c) for c in self._config().credentials)
+
+    def sender(self, visit: Visit, mail_from: str) -> Sender | None:
+        """The sender that this visitor is: by login, else the first whose networks and mail_from fit."""
+        rules = self._config().rules
+        if visit.door is Door.PUBLIC:
+            return None
+        if visit.login:
+            named = rules.sender(visit.login)
+            return named if named is not None and _may_write_as(named, mail_from) else None
+        if visit.door is Door.LOCAL:
+            return rules.senders[0] if rules.senders else None
+        for credential in self._config().credentials:
+            one = rules.sender(credential.sender)
+            if one is not None and _inside(visit.peer, credential) and _may_write_as(one, mail_from):
+                return one
+        return None
+
+    def may_bare_lf(self, visit: Visit, mail_from: str) -> bool:
+        """Whether this visitor's machine is known to write bare LF."""
+        found = self.sender(visit, mail_from)
+        return found is not None and found.bare_lf == "accept"
+
+    # -- what may it
+
+    def mail(self, visit: Visit, mail_from: str) -> Refusal | None:
+        """The answer to MAIL: 452 while there is no room; who may write is decided at RCPT, where b- is open to all."""
+        if not self._has_room():
+            return Refusal(code=452, enhanced="4.3.1", text="no room for more mail now, try again later")
+        return None
+
+    async def rcpt(self, visit: Visit, mail_from: str, address: str) -> Refusal | None:
+        """The answer to one RCPT (design.md 5.1)."""
+        rules = self._config().rules
+        target = target_of(address, rules)
+        sender = self.sender(visit, mail_from)
+        if sender is None and visit.login:
+            text = f"sender {visit.login} may not write as {mail_from or '<>'}: see mail_from"
+            return Refusal(code=550, enhanced="5.7.1", text=_line(text))
+        wanted = admit.wants([] if isinstance(target, BadAddress) else [target], rules)
+        facts = await gathered(self._spool, wanted, rules)
+        no = admit.admit(target, visit.door, sender, facts, rules, self._clock.now())
+        if no is None or (sender is not None and sender.refuse == "mail" and visit.door is not Door.PUBLIC):
+            return None
+        return Refusal(code=no.code, enhanced=no.enhanced, text=_line(no.text))
+
+    # -- keep it
+
+    async def data(self, visit: Visit, envelope: Envelope, raw: bytes) -> str | Refusal:
+        """Commits the mail and answers its id; the same mail again gets the id of the first (P7)."""
+        now = self._clock.now()
+        rules = self._config().rules
+        sender = self.sender(visit, envelope.mail_from)
+        mail = InboundMail(
+            id=self._ids.next(now),
+            at=now,
+            door=visit.door,
+            peer=visit.peer,
+            sender=sender.name if sender else "",
+            envelope=envelope,
+            raw=raw,
+        )
+        prints = _fingerprints(mail, rules.policy.duplicate_window)
+        stored = await self._spool.accept(mail, prints)
+        if stored.repeated:
+            emit("inbound.repeated", inbound=stored.id, sender=mail.sender, recipients=len(stored.repeated))
+        if stored.new:
+            left = tuple(r for r in envelope.recipients if r.address not in stored.repeated)
+            kept = replace(mail, envelope=replace(envelope, recipients=left))
+            emit(
+                "inbound.accepted",
+                inbound=mail.id,
+                door=visit.door.value,
+                peer=visit.peer,
+                sender=mail.sender,
+                mail_from=envelope.mail_from,
+                recipients=len(left),
+                bytes=len(raw),
+            )
+            self._arrived(kept)
+        return stored.id
+
+    async def hook(self, hook: InboundHook) -> bool:
+        """Commits a webhook, a STOP in it in the same transaction; whether it was new."""
+        entries = self._keyword_entries(hook)
+        stored = await self._spool.accept(hook, (), entries)
+        if stored.new:
+            self._arrived(hook)
+        return stored.new
+
+    def _keyword_entries(self, hook: InboundHook) -> tuple[Consent, ...]:
+        if not isinstance(hook.event, TextIn):
+            return ()
+        rules = self._config().rules
+        found = [keyword_entry(hook, i, rules.brand) for i in understand(hook, None, rules) if isinstance(i, Reply)]
+        return tuple(entry for entry in found if entry is not None)
+
+
+def _inside(peer: str, credential: Credential) -> bool:
+    try:
+        address = ip_address(peer)
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return any((mapped or address) in network for network in credential.networks)
+
+
+def _may_write_as(sender: Sender, mail_from: str) -> bool:
+    return any(fnmatchcase(mail_from.lower(), pattern.lower()) for pattern in sender.mail_from)
+
+
+def _fingerprints(mail: InboundMail, configured: timedelta) -> tuple[Fingerprint, ...]:
+    if not configured or not mail.sender:
+        return ()
+    found = []
+    for recipient in mail.envelope.recipients:
+        digest, named = repeat.digest(mail.sender, recipient.address, mail.raw)
+        window = repeat.window(named, configured).total_seconds()
+        found.append(Fingerprint(recipient=recipient.address, digest=digest, window_seconds=window))
+    return tuple(found)
+
+
+def _line(text: str) -> str:
+    """One line of an SMTP reply: ASCII, printable, within 512 octets (RFC 5321 4.5.3.1.5)."""
+    return "".join(c if 32 <= ord(c) < 127 else "?" for c in text)[:440]

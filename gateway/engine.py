@@ -1,0 +1,231 @@
+"""The loops: plan what came in, deliver what is due, look up what is unclear, purge what is old.
+
+What was just committed is planned and delivered from memory; the spool is read only for what memory does not hold.
+A fault of ours in one item is logged, the item stays in the spool, and the loop goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from gateway import deliver
+from gateway.core import admit, plan
+from gateway.core.intent import needs, understand
+from gateway.core.model import InboundMail, Inbound, Unreadable
+from gateway.core.rules import Rules
+from gateway.core.work import Delivery, Facts, Needs, Plan
+from gateway.deliver import Dispatcher
+from gateway.events import emit
+from gateway.ports import Clock, Reader, ReaderUnavailable, Spool, SpoolUnavailable
+
+PLANNERS = 4
+BACKLOG = 2000  # inbounds in memory; more wait in the spool
+RACES = 5  # two mails that open one conversation at once: the second looks again
+FAULTS = 3  # tries of one inbound before it is parked
+SWEEP_SECONDS = 30.0
+PURGE_SECONDS = 3600.0
+
+
+@dataclass(slots=True)
+class Loops:
+    """When each loop last turned: what the watchdog and readiness look at."""
+
+    planned_at: datetime | None = None
+    swept_at: datetime | None = None
+
+
+class Engine:
+    def __init__(
+        self,
+        *,
+        spool: Spool,
+        reader: Reader,
+        dispatcher: Dispatcher,
+        rules: Callable[[], Rules],
+        clock: Clock,
+        keep_days: Mapping[str, int],
+    ) -> None:
+        self._spool = spool
+        self._reader = reader
+        self._dispatcher = dispatcher
+        self._rules = rules
+        self._clock = clock
+        self._keep_days = keep_days
+        self._waiting: deque[Inbound] = deque()
+        self._known: set[str] = set()
+        self._faults: dict[str, int] = {}
+        self._arrival = asyncio.Event()
+        self._behind = True  # the spool may hold inbounds that memory does not
+        self._stopping = False
+        self.loops = Loops()
+
+    def arrived(self, inbound: Inbound) -> None:
+        """Takes what a door has just committed; over the bound it waits in the spool."""
+        if len(self._waiting) >= BACKLOG:
+            self._behind = True
+        elif inbound.id not in self._known:
+            self._known.add(inbound.id)
+            self._waiting.append(inbound)
+        self._arrival.set()
+
+    def refill(self) -> None:
+        """Says that the spool holds inbounds that memory does not: a parked mail was let go."""
+        self._behind = True
+        self._arrival.set()
+
+    async def run(self) -> None:
+        """Runs until `stop`; everything that was begun is settled or given back when it returns."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(PLANNERS):
+                group.create_task(self._planner())
+            group.create_task(self._sweeper())
+            group.create_task(self._purger())
+            group.create_task(self._dispatcher.run())
+
+    def stop(self) -> None:
+        """Ends the loops after what is in hand."""
+        self._stopping = True
+        self._arrival.set()
+        self._dispatcher.stop()
+
+    async def _planner(self) -> None:
+        while not self._stopping:
+            self.loops.planned_at = self._clock.now()
+            if self._waiting:
+                inbound = self._waiting.popleft()
+                await self._plan_guarded(inbound)
+            elif self._behind:
+                await self._refill()
+            else:
+                self._arrival.clear()
+                await self._arrival.wait()
+
+    async def _refill(self) -> None:
+        self._behind = False
+        try:
+            found = await self._spool.unplanned(BACKLOG // 2)
+        except SpoolUnavailable as error:
+            emit("spool.failed", error=str(error), during="planning")
+            await self._pause(1.0)
+            self._behind = True
+            return
+        for inbound in found:
+            if inbound.id not in self._known:
+                self._known.add(inbound.id)
+                self._waiting.append(inbound)
+        self._behind = self._behind or len(found) >= BACKLOG // 2
+        self._arrival.set()
+
+    async def _plan_guarded(self, inbound: Inbound) -> None:
+        try:
+            await self.plan_one(inbound)
+            self._faults.pop(inbound.id, None)
+        except (SpoolUnavailable, ReaderUnavailable) as error:
+            emit("engine.failed", loop="plan", inbound=inbound.id, error=str(error))
+            self._behind = True
+            await self._pause(1.0)
+        except Exception as error:
+            await self._fault(inbound, error)
+        finally:
+            self._known.discard(inbound.id)
+
+    async def _fault(self, inbound: Inbound, error: Exception) -> None:
+        """A bug of ours must not lose a customer's mail nor stop the others: after some tries it is parked raw."""
+        count = self._faults[inbound.id] = self._faults.get(inbound.id, 0) + 1
+        emit("engine.failed", loop="plan", inbound=inbound.id, error=repr(error), count=count, exc_info=error)
+        if count < FAULTS:
+            self._waiting.append(inbound)
+            return
+        reason = f"a fault of the gateway: {type(error).__name__}"
+        parked = Plan(inbound=inbound.id, parked=reason)
+        if isinstance(inbound, InboundMail):
+            facts = Facts()
+            parked = plan.make(inbound, Unreadable(reason=reason), (), facts, self._rules(), self._clock.now())
+        try:
+            await self._spool.plan(parked)
+        except SpoolUnavailable as failed:
+            emit("spool.failed", error=str(failed), during="parking")
+            self._behind = True
+            return
+        self._faults.pop(inbound.id, None)
+        emit("inbound.parked", inbound=inbound.id, reason=reason)
+
+    async def plan_one(self, inbound: Inbound) -> None:
+        """understand (pure) -> gather facts (one read) -> make plan (pure) -> commit (one write)."""
+        rules = self._rules()
+        reading = await self._reader.read(inbound.raw) if isinstance(inbound, InboundMail) else None
+        intents = understand(inbound, reading, rules)
+        for _ in range(RACES):
+            facts = await gathered(self._spool, needs(intents, inbound, reading, rules), rules)
+            made = plan.make(inbound, reading, intents, facts, rules, self._clock.now())
+            committed = await self._spool.plan(made)
+            if committed.done:
+                self._tell(inbound, made, frozenset(committed.moved))
+                self._dispatcher.take(committed.leased)
+            if not committed.again:
+                return
+        self._behind = True
+
+    def _tell(self, inbound: Inbound, made: Plan, moved: frozenset[str]) -> None:
+        writes = made.writes
+        if made.parked:
+            emit("inbound.parked", inbound=inbound.id, reason=made.parked)
+        emit(
+            "plan.committed",
+            inbound=inbound.id,
+            messages=len(writes.messages),
+            deliveries=[d.id for d in writes.deliveries],
+        )
+        for entry in writes.consents:
+            deliver.tell_consent(entry)
+        for delivery in writes.deliveries:
+            if delivery.fate.value == "refused":
+                emit(
+                    "delivery.refused",
+                    delivery=delivery.id,
+                    courier=delivery.courier,
+                    code=delivery.code,
+                    note=delivery.note,
+                    attempt=0,
+                )
+        for move in writes.moves:
+            if move.delivery not in moved:
+                continue
+            name = "delivery.bounced" if move.source == "bounce" else "delivery.confirmed"
+            emit(name, delivery=move.delivery, fate=move.fate.value, code=move.code, courier=move.source)
+
+    async def _sweeper(self) -> None:
+        """Looks now and then for inbounds whose lease ended or that came in by another door."""
+        while not self._stopping:
+            await self._pause(SWEEP_SECONDS)
+            self.loops.swept_at = self._clock.now()
+            self._behind = True
+            self._arrival.set()
+
+    async def _purger(self) -> None:
+        while not await self._dispatcher.stopped_within(timedelta(seconds=PURGE_SECONDS)):
+            try:
+                gone = await self._spool.purge(self._clock.now(), self._keep_days, 10_000)
+            except SpoolUnavailable as error:
+                emit("spool.failed", error=str(error), during="purge")
+                continue
+            if gone:
+                emit("purge.done", rows=gone)
+
+    async def _pause(self, seconds: float) -> None:
+        """Waits, but not past the end of the daemon."""
+        step = timedelta(seconds=seconds)
+        await self._dispatcher.stopped_within(step)
+
+
+async def gathered(spool: Spool, wanted: Needs, rules: Rules) -> Facts:
+    """The facts asked for, and those about the people of the conversations that a token leads to."""
+    facts = await spool.gather(wanted)
+    more = admit.followed(facts, rules) if wanted.tokens else Needs()
+    if more.phones - wanted.phones or more.employees - wanted.employees:
+        facts = facts.joined(await spool.gather(more))
+    return facts

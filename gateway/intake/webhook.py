@@ -1,0 +1,171 @@
+"""The doors for HTTP: webhooks of providers on the public listener, health and metrics on the admin's.
+
+A webhook is answered 2xx after its commit, and 503 when it could not be stored: the provider asks again or lists it.
+The path and query count as they came over the wire; Host and X-Forwarded-* are never looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import traceback
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+from aiohttp import ClientError, web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from gateway.core.model import InboundHook, TextIn
+from gateway.events import REGISTRY, emit
+from gateway.ports import Clock, HookReader, HookRefused, SpoolUnavailable
+
+MOST_BYTES = 64 * 1024
+_BODY_SECONDS = 10.0
+_STOP_SECONDS = 5.0
+
+Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class _Listener:
+    """An aiohttp application on any number of addresses."""
+
+    def __init__(self, app: web.Application) -> None:
+        app.on_response_prepare.append(_nameless)
+        self._runner = web.AppRunner(
+            app, access_log=None, handle_signals=False, keepalive_timeout=15.0, shutdown_timeout=_STOP_SECONDS
+        )
+
+    async def listen(self, host: str, port: int) -> int:
+        """The port that is bound; 0 asks for a free one.  Raises OSError."""
+        if self._runner.server is None:
+            await self._runner.setup()
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        bound = socket.create_server((host, port), family=family, backlog=128)
+        await web.SockSite(self._runner, bound).start()
+        return int(bound.getsockname()[1])
+
+    async def close(self) -> None:
+        """Stops listening, lets requests end for some seconds, then cuts them."""
+        await self._runner.cleanup()
+
+
+class WebDoor(_Listener):
+    """POST /hooks/<provider>/... for each provider of `readers`.
+
+    `keep` commits a hook and tells whether it was new; it may raise SpoolUnavailable.
+    """
+
+    def __init__(
+        self,
+        readers: Mapping[str, HookReader],
+        keep: Callable[[InboundHook], Awaitable[bool]],
+        clock: Clock,
+        *,
+        body_seconds: float = _BODY_SECONDS,
+    ) -> None:
+        self._readers = readers
+        self._keep = keep
+        self._clock = clock
+        self._body_seconds = body_seconds
+        app = web.Application(client_max_size=MOST_BYTES)
+        app.router.add_route("*", "/{rest:.*}", _guarded(self._answer))
+        super().__init__(app)
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        path, _, query = request.raw_path.partition("?")
+        step = path.split("/")
+        reader = self._readers.get(step[2]) if step[:2] == ["", "hooks"] and len(step) > 3 else None
+        if reader is None:
+            return _say(404, "not found")
+        provider = step[2]
+        if request.method != "POST":
+            return _say(405, "only POST is answered here", {"Allow": "POST"})
+        body = await self._body(request)
+        if isinstance(body, HookRefused):
+            return _refuse(body, provider, request)
+        hook = reader.read(path, query, request.headers, body, self._clock.now())
+        if isinstance(hook, HookRefused):
+            return _refuse(hook, provider, request)
+        try:
+            new = await self._keep(hook)
+        except SpoolUnavailable as fault:
+            emit("hook.deferred", provider=provider, inbound=hook.id, error=str(fault))
+            return _say(503, "try again later")
+        emit("hook.accepted" if new else "hook.repeated", provider=provider, inbound=hook.id)
+        if isinstance(hook.event, TextIn):
+            return web.Response(text="<Response/>", content_type="text/xml")
+        return web.Response(status=204)
+
+    async def _body(self, request: web.Request) -> bytes | HookRefused:
+        try:
+            async with asyncio.timeout(self._body_seconds):
+                return await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            return HookRefused(status=413, reason="the form is too large")
+        except (web.RequestPayloadError, ClientError, ConnectionError):
+            return HookRefused(status=400, reason="the body broke off")
+        except TimeoutError:
+            return HookRefused(status=408, reason="the body did not come in time")
+
+
+class AdminDoor(_Listener):
+    """GET /healthz (alive), /readyz (able to keep promises), /metrics (Prometheus).
+
+    `ready` answers what is in the way, nothing = ready; `refresh` brings the gauges of events.REGISTRY up to date.
+    Both may raise SpoolUnavailable, answered 503.
+    """
+
+    def __init__(self, ready: Callable[[], Awaitable[Sequence[str]]], refresh: Callable[[], Awaitable[None]]) -> None:
+        self._ready = ready
+        self._refresh = refresh
+        app = web.Application(client_max_size=MOST_BYTES)
+        app.router.add_get("/healthz", _guarded(self._health))
+        app.router.add_get("/readyz", _guarded(self._readiness))
+        app.router.add_get("/metrics", _guarded(self._metrics))
+        super().__init__(app)
+
+    async def _health(self, _request: web.Request) -> web.Response:
+        return _say(200, "alive")
+
+    async def _readiness(self, _request: web.Request) -> web.Response:
+        try:
+            reasons = await self._ready()
+        except SpoolUnavailable as fault:
+            reasons = [f"the store: {fault}"]
+        return _say(503, "\n".join(reasons)) if reasons else _say(200, "ready")
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        try:
+            await self._refresh()
+        except SpoolUnavailable as fault:
+            return _say(503, f"the store: {fault}")
+        return web.Response(body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _guarded(answer: Callable[[web.Request], Awaitable[web.Response]]) -> Answering:
+    """`answer`, with a plain 500 for any fault of ours."""
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        try:
+            return await answer(request)
+        except Exception as fault:  # the edge: what went wrong is our log's, not the other side's
+            frame = traceback.extract_tb(fault.__traceback__)[-1]
+            emit("hook.failed", error=type(fault).__name__, where=f"{Path(frame.filename).name}:{frame.lineno}")
+            return _say(500, "internal error")
+
+    return guarded
+
+
+def _refuse(refused: HookRefused, provider: str, request: web.Request) -> web.Response:
+    emit(
+        "hook.rejected", provider=provider, status=refused.status, reason=refused.reason, peer=request.remote or "local"
+    )
+    return _say(refused.status, refused.reason)
+
+
+def _say(status: int, text: str, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.Response(status=status, text=f"{text}\n", headers=headers)
+
+
+async def _nameless(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = "gateway"

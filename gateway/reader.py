@@ -1,0 +1,233 @@
+"""Reads mail in limited child processes, so that a crafted mail costs itself and nothing else.
+
+How it fails: a mail that uses up its CPU, memory or time, or crashes the parser twice, is Unreadable, and its child is
+replaced.  A child that dies of something else (a signal from outside, a starved machine) says nothing about the mail,
+which is tried once more in a fresh one.  Where no child can be started, ReaderUnavailable says that nothing was judged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import struct
+import sys
+from asyncio.subprocess import PIPE, Process
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gateway
+from gateway.core.model import Reading, Unreadable
+from gateway.events import emit
+from gateway.ports import ReaderUnavailable
+
+_LENGTH = struct.Struct(">I")
+_LONGEST_ANSWER = 16 << 20
+_START_SECONDS = 20.0  # imports on a cold and busy machine
+_SECOND_TRY = 3.0  # times the deadline: the CPU limit, not the clock of a busy machine, shall judge the mail
+_FINAL_SIGNALS = (signal.SIGXCPU,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one mail may use; time and CPU grow by a second for every `second_for_bytes` of it."""
+
+    deadline_seconds: float = 2.0
+    cpu_seconds: int = 2  # at least 2; up to one less is given, see reader_child.renew
+    second_for_bytes: int = 4_000_000
+    memory_bytes: int = 512 << 20  # address space of the child
+    mails_per_child: int = 1_000
+
+
+class _Killed(Exception):  # noqa: N818 -- an end, not an error
+    """The child is gone; `final` when the mail is to blame."""
+
+    def __init__(self, reason: str, final: bool) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.final = final
+
+
+class MailReader:
+    """A ports.Reader.  Reads at most `children` mails at a time, callers are served in the order in which they ask."""
+
+    def __init__(self, cut_after: tuple[str, ...] = (), *, children: int = 2, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
+        settings = {
+            "cut_after": cut_after,
+            "cpu_seconds": self._limits.cpu_seconds,
+            "second_for_bytes": self._limits.second_for_bytes,
+            "memory_bytes": self._limits.memory_bytes,
+        }
+        self._settings = json.dumps(settings).encode()
+        self._slots = [_Slot() for _ in range(children)]
+        self._idle: asyncio.Queue[_Slot] = asyncio.Queue()
+        for slot in self._slots:
+            self._idle.put_nowait(slot)
+        self._closed = False
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The processes of the children that live."""
+        return tuple(slot.child.pid for slot in self._slots if slot.child is not None and slot.child.returncode is None)
+
+    async def start(self) -> None:
+        """Starts one child, to learn now whether it can be done.  Raises ReaderUnavailable."""
+        slot = await self._idle.get()
+        try:
+            await self._child(slot)
+        finally:
+            self._idle.put_nowait(slot)
+
+    async def read(self, raw: bytes) -> Reading | Unreadable:
+        """What a mail says, or why it cannot be read.  No input raises; ReaderUnavailable when no child can be had."""
+        slot = await self._idle.get()
+        try:
+            return await self._read(slot, raw)
+        finally:
+            self._idle.put_nowait(slot)
+
+    async def close(self) -> None:
+        """Ends all children.  A mail that is being read gets ReaderUnavailable, and so does every later one."""
+        self._closed = True
+        for slot in self._slots:
+            child = slot.child
+            slot.kill()
+            if child is not None:
+                await child.wait()
+
+    async def _read(self, slot: _Slot, raw: bytes) -> Reading | Unreadable:
+        reason = ""
+        seconds = self._limits.deadline_seconds + len(raw) / self._limits.second_for_bytes
+        for patience in (1.0, _SECOND_TRY):
+            child = await self._child(slot)
+            try:
+                return await self._ask(slot, child, raw, seconds * patience)
+            except _Killed as end:
+                if self._closed:
+                    raise ReaderUnavailable("the reader is closed") from None
+                reason = end.reason
+                emit("reader.killed", error=reason, bytes=len(raw))
+                if end.final:
+                    break
+        return Unreadable(reason=reason)
+
+    async def _ask(self, slot: _Slot, child: Process, raw: bytes, seconds: float) -> Reading | Unreadable:
+        """One question and its answer.  Leaves no child that still owes an answer.  Raises _Killed."""
+        answered = False
+        try:
+            async with asyncio.timeout(seconds):
+                await _send(child, raw)
+                answer = json.loads(await _receive(child))
+            answered = not answer.get("last", False)
+            slot.mails += 1
+        except TimeoutError:
+            raise _Killed(f"it could not be read within {seconds:g} s", final=False) from None
+        except (EOFError, OSError):
+            _close(child)
+            raise _why(await child.wait(), self._limits) from None
+        except ValueError:
+            raise _Killed("the reader's answer made no sense", final=False) from None
+        finally:
+            if not answered:
+                slot.kill()
+        return _result(answer)
+
+    async def _child(self, slot: _Slot) -> Process:
+        """The living child of a slot, a new one where the old is gone or has done its share."""
+        if self._closed:
+            raise ReaderUnavailable("the reader is closed")
+        child = slot.child
+        if child is not None and child.returncode is None and slot.mails < self._limits.mails_per_child:
+            return child
+        slot.kill()
+        slot.child, slot.mails = await self._spawn(), 0
+        return slot.child
+
+    async def _spawn(self) -> Process:
+        command = (sys.executable, "-P", "-m", "gateway.reader_child", str(os.getpid()))
+        try:
+            child = await asyncio.create_subprocess_exec(
+                *command, stdin=PIPE, stdout=PIPE, env=_environment(), start_new_session=True
+            )
+        except OSError as fault:
+            raise ReaderUnavailable(f"no child process for reading: {fault.strerror or fault}") from fault
+        ready = False
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                await _send(child, self._settings)
+                ready = await _receive(child) == b"ready"
+        except (EOFError, OSError, ValueError) as fault:
+            raise ReaderUnavailable(f"the child process for reading did not start ({type(fault).__name__})") from fault
+        finally:
+            if not ready:
+                _kill(child)
+        if not ready or self._closed:
+            _kill(child)
+            raise ReaderUnavailable("the reader is closed, or its child is not what it should be")
+        return child
+
+
+class _Slot:
+    """The place of one child."""
+
+    def __init__(self) -> None:
+        self.child: Process | None = None
+        self.mails = 0
+
+    def kill(self) -> None:
+        """Ends the child at once, if there is one."""
+        if self.child is not None:
+            _kill(self.child)
+            self.child = None
+
+
+def _close(child: Process) -> None:
+    if child.stdin is not None:
+        child.stdin.close()
+
+
+def _kill(child: Process) -> None:
+    _close(child)
+    if child.returncode is None:
+        child.kill()
+
+
+def _why(code: int, limits: Limits) -> _Killed:
+    if -code in _FINAL_SIGNALS:
+        return _Killed(f"it took more than {limits.cpu_seconds} s of CPU", final=True)
+    how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    return _Killed(f"the reader died over it ({how})", final=False)
+
+
+def _result(answer: dict[str, Any]) -> Reading | Unreadable:
+    if "unreadable" in answer:
+        return Unreadable(reason=str(answer["unreadable"]))
+    found: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in answer["reading"].items()}
+    return Reading(**found)
+
+
+async def _send(child: Process, frame: bytes) -> None:
+    if child.stdin is None:
+        raise EOFError
+    child.stdin.writelines((_LENGTH.pack(len(frame)), frame))
+    await child.stdin.drain()
+
+
+async def _receive(child: Process) -> bytes:
+    """The next frame.  Raises EOFError (IncompleteReadError is one) without a child, ValueError on too long a frame."""
+    if child.stdout is None:
+        raise EOFError
+    size: int = _LENGTH.unpack(await child.stdout.readexactly(_LENGTH.size))[0]
+    if size > _LONGEST_ANSWER:
+        raise ValueError(size)
+    return await child.stdout.readexactly(size)
+
+
+def _environment() -> dict[str, str]:
+    """As little as Python needs: the daemon's may hold secrets, and the child reads what strangers wrote."""
+    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL") if name in os.environ}
+    home = str(Path(gateway.__file__).resolve().parent.parent)
+    return kept | {"PYTHONPATH": home}

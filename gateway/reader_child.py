@@ -1,0 +1,119 @@
+"""The process in which mail is parsed: `python -m gateway.reader_child`, started by gateway.reader and by nobody else.
+
+Frames on stdin and stdout: four bytes of length, most significant first, then as many bytes.  The first frame in holds
+the settings as JSON, the first frame out is b"ready"; then each mail in is answered by one JSON object.  The process
+ends on end of file, when its parent dies, and by the kernel when a mail takes more CPU than it may.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import logging
+import math
+import os
+import resource
+import signal
+import struct
+import sys
+import traceback
+from dataclasses import asdict, replace
+from typing import Any, BinaryIO
+
+from gateway.core import bounce, mime
+from gateway.core.model import Reading, Unreadable
+
+_LENGTH = struct.Struct(">I")
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def main() -> int:
+    """Answers mails until stdin ends; the exit code is 0, or 1 when the parent is not the one named in argv."""
+    # The daemon decides when this process ends: a signal to the whole group must not cost the mail in hand.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    logging.getLogger("flufl.bounce").disabled = True  # its tracebacks quote mail
+    die_with_parent()
+    if os.getppid() != int(sys.argv[1]):  # it died before the line above
+        return 1
+    mails, answers = sys.stdin.buffer, sys.stdout.buffer
+    first = _receive(mails)
+    if first is None:
+        return 0
+    settings = json.loads(first)
+    limit(settings["memory_bytes"])
+    _send(answers, b"ready")
+    while (raw := _receive(mails)) is not None:
+        renew(settings["cpu_seconds"] + len(raw) // settings["second_for_bytes"])
+        _send(answers, json.dumps(answer(raw, tuple(settings["cut_after"]))).encode())
+    return 0
+
+
+def die_with_parent() -> None:
+    """Asks the kernel to kill this process when its parent dies; elsewhere than on Linux the end of stdin must do."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def limit(memory_bytes: int) -> None:
+    """Bounds the address space, and allows no core file: it would hold a customer's mail."""
+    for kind, most in ((resource.RLIMIT_AS, memory_bytes), (resource.RLIMIT_CORE, 0)):
+        _, hard = resource.getrlimit(kind)
+        resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
+def renew(cpu_seconds: int) -> None:
+    """Gives the next mail `cpu_seconds`, or up to one less, on top of the CPU time used so far: the kernel counts whole
+    seconds.  SIGXCPU ends the process beyond that.
+    """
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    soft = math.floor(used.ru_utime + used.ru_stime) + cpu_seconds
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
+
+
+def answer(raw: bytes, cut_after: tuple[str, ...]) -> dict[str, Any]:
+    """{"reading": fields of a Reading} or {"unreadable": reason}, with "last": true when this process is spoilt."""
+    try:
+        found = read(raw, cut_after)
+    except MemoryError:
+        return {"unreadable": "it needs more memory than a mail may take", "last": True}
+    except Exception as fault:  # the loop's edge: a bug in a parser parks this mail, not the next one
+        return {"unreadable": f"{type(fault).__name__} at {_place(fault)}", "last": True}
+    if isinstance(found, Unreadable):
+        return {"unreadable": found.reason}
+    return {"reading": asdict(found)}
+
+
+def read(raw: bytes, cut_after: tuple[str, ...]) -> Reading | Unreadable:
+    """What a mail says, with what it reports where it looks like a report."""
+    found = mime.read(raw, cut_after)
+    if isinstance(found, Unreadable) or not bounce.suspected(found):
+        return found
+    told = bounce.read(raw)
+    return found if told is None else replace(found, bounce=(told.action, told.status, told.diagnostic))
+
+
+def _place(fault: Exception) -> str:
+    """The file and line of a fault, without its words: they may quote the mail."""
+    frame = traceback.extract_tb(fault.__traceback__)[-1]
+    return f"{os.path.basename(frame.filename)}:{frame.lineno}"  # noqa: PTH119
+
+
+def _receive(stream: BinaryIO) -> bytes | None:
+    """The next frame, None at the end of the stream."""
+    head = stream.read(_LENGTH.size)
+    if len(head) < _LENGTH.size:
+        return None
+    size: int = _LENGTH.unpack(head)[0]
+    raw = stream.read(size)
+    return raw if len(raw) == size else None
+
+
+def _send(stream: BinaryIO, frame: bytes) -> None:
+    stream.write(_LENGTH.pack(len(frame)) + frame)
+    stream.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""The simulator by plain HTTP, for who plays it from another process: /simulator/... beside the API.
+
+    GET  /simulator/messages?phone=     texts as the API shows them, oldest first
+    GET  /simulator/mails?to=           mails that arrived; to = an address or "@domain"
+    GET  /simulator/journal?after=N&seconds=S    entries from number N on; waits up to S seconds for one
+    POST /simulator/text    {"from", "to", "body"}                     a customer texts; answers the webhook's status
+    POST /simulator/again   {"sid"}                                    the webhook of an inbound text once more
+    POST /simulator/fail    {"at": "twilio"|"mail", "fault", "count", "to", "seconds"}    see faults.py for the names
+    POST /simulator/script  {"phone", "statuses", "code", "delay", "callbacks", "twice", "backwards"}   phone "" = all
+    POST /simulator/hooks   {"public_url", "hooks", "list_lag_seconds"}    where the gateway is; when texts are listed
+    POST /simulator/clear   {}                                         ends all faults and scripts
+
+Bodies are JSON objects; what is wrong with one is answered 400 with {"error"}.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import fields, replace
+from typing import Any
+
+from aiohttp import web
+
+from gateway.simulator.hooks import is_loopback
+from gateway.simulator.journal import Entry, Journal, as_json
+from gateway.simulator.mail import Relay
+from gateway.simulator.phones import Script
+from gateway.simulator.texts import resource
+from gateway.simulator.twilio import Twilio
+
+_LONGEST_WAIT = 60.0
+_Values = dict[str, Any]
+
+
+def routes(journal: Journal, twilio: Twilio, relay: Relay) -> list[web.RouteDef]:
+    """What the simulated Twilio serves beside its API."""
+    control = Control(journal, twilio, relay)
+    return [
+        web.get("/simulator/messages", control.messages),
+        web.get("/simulator/mails", control.mails),
+        web.get("/simulator/journal", control.entries),
+        web.post("/simulator/text", _json(control.text)),
+        web.post("/simulator/again", _json(control.again)),
+        web.post("/simulator/fail", _json(control.fail)),
+        web.post("/simulator/script", _json(control.script)),
+        web.post("/simulator/hooks", _json(control.hooks)),
+        web.post("/simulator/clear", _json(control.clear)),
+    ]
+
+
+class Control:
+    """The answers.  Those to POST raise KeyError, ValueError or TypeError for a body that says something wrong."""
+
+    def __init__(self, journal: Journal, twilio: Twilio, relay: Relay) -> None:
+        self._journal, self._twilio, self._relay = journal, twilio, relay
+
+    async def messages(self, request: web.Request) -> web.Response:
+        texts = self._twilio.texts.all(request.query.get("phone", ""))
+        return web.json_response({"messages": [resource(text) for text in texts]})
+
+    async def mails(self, request: web.Request) -> web.Response:
+        to = request.query.get("to", "")
+        mails = self._relay.to(to) if to else self._relay.mails
+        return web.json_response({"mails": [as_json(mail) for mail in mails]})
+
+    async def entries(self, request: web.Request) -> web.Response:
+        try:
+            after, seconds = int(request.query.get("after", "0")), float(request.query.get("seconds", "0"))
+        except ValueError as error:
+            return web.json_response({"error": str(error)}, status=400)
+        found = await self._later(after, min(seconds, _LONGEST_WAIT))
+        shown = [as_json(entry) for entry in found]
+        posts, surprises = self._twilio.posts, self._journal.surprises
+        return web.json_response({"journal": shown, "posts": posts, "surprises": surprises})
+
+    async def text(self, body: _Values) -> _Values:
+        status, text = await self._twilio.phones.customer_texts(str(body["from"]), str(body["to"]), str(body["body"]))
+        return {"status": status, "sid": text.sid}
+
+    async def again(self, body: _Values) -> _Values:
+        text = self._twilio.texts.get(str(body["sid"]))
+        if text is None or text.direction != "inbound":
+            raise ValueError("sid is of no inbound text")
+        return {"status": await self._twilio.phones.deliver(text)}
+
+    async def fail(self, body: _Values) -> _Values:
+        faults = {"twilio": self._twilio.faults, "mail": self._relay.faults}[body.get("at", "twilio")]
+        seconds = None if body.get("seconds") is None else float(body["seconds"])
+        faults.add(str(body["fault"]), count=int(body.get("count", 1)), to=str(body.get("to", "")), seconds=seconds)
+        return {}
+
+    async def script(self, body: _Values) -> _Values:
+        phones = self._twilio.phones
+        values = {each.name: body[each.name] for each in fields(Script) if each.name in body}
+        if "statuses" in values:
+            values["statuses"] = tuple(map(str, values["statuses"]))
+        script = replace(Script(), **values)
+        if body.get("phone"):
+            phones.scripts[str(body["phone"])] = script
+        else:
+            phones.default = script
+        return {}
+
+    async def hooks(self, body: _Values) -> _Values:
+        hooks = self._twilio.hooks
+        base = str(body.get("hooks", hooks.base)).rstrip("/")
+        if base and not is_loopback(base):
+            raise ValueError("hooks must be on loopback")
+        hooks.base, hooks.public_url = base, str(body.get("public_url", hooks.public_url)).rstrip("/")
+        self._twilio.list_lag_seconds = float(body.get("list_lag_seconds", self._twilio.list_lag_seconds))
+        return {}
+
+    async def clear(self, _body: _Values) -> _Values:
+        self._twilio.faults.clear()
+        self._relay.faults.clear()
+        self._twilio.phones.scripts.clear()
+        self._twilio.phones.default = Script()
+        self._twilio.list_lag_seconds = 0.0
+        return {}
+
+    async def _later(self, after: int, seconds: float) -> list[Entry]:
+        try:
+            return await self._journal.wait(lambda: self._journal.entries[after:], seconds)
+        except TimeoutError:
+            return []
+
+
+def _json(act: Callable[[_Values], Awaitable[_Values]]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """`act` on the JSON object of the request; 400 with the reason when that is wrong."""
+
+    async def answer(request: web.Request) -> web.Response:
+        try:
+            body = json.loads(await request.text() or "{}")
+            if not isinstance(body, dict):
+                raise TypeError("the body must be a JSON object")
+            return web.json_response(await act(body))
+        except (KeyError, ValueError, TypeError) as error:
+            return web.json_response({"error": f"{type(error).__name__}: {error}"}, status=400)
+
+    return answer

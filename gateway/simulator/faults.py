@@ -1,0 +1,121 @@
+"""What goes wrong on purpose, by name: `500-after`, `drop-after`, `550`."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One way to fail.  `stored`: the request has its effect, only the answer goes wrong."""
+
+    on: str  # Twilio: headers | post | list | fetch; mail: connect | rcpt | data
+    mode: str  # answer | drop | reset | late | silent
+    code: int = 0  # HTTP status or Twilio error code; SMTP reply code
+    stored: bool = False
+    html: bool = False  # the answer is a page of some proxy instead of Twilio's JSON
+    seconds: float = 1.0  # late: until the answer; 429: Retry-After
+    count: int = 1  # how many requests; 0 = until cleared
+    to: str = ""  # only for this phone or mail address, or "@domain"; "" = anybody
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kinds:
+    """The names that one server knows: whole words, and what may follow a code."""
+
+    words: Mapping[str, Fault]
+    codes: Mapping[str, Fault]  # by what follows the code: "" | "after" | ...
+
+    def named(self, name: str) -> Fault:
+        """The fault of that name.  Raises ValueError that lists the names."""
+        if name in self.words:
+            return self.words[name]
+        found = re.fullmatch(r"(\d{3,5})(?:-([a-z-]+))?", name)
+        if found and (found[2] or "") in self.codes:
+            return replace(self.codes[found[2] or ""], code=int(found[1]))
+        known = [*self.words, *(f"CODE-{after}" if after else "CODE" for after in self.codes)]
+        raise ValueError(f"no fault is called {name!r}; there are {', '.join(known)}")
+
+
+TWILIO = Kinds(
+    words={
+        "drop": Fault(on="headers", mode="drop"),
+        "reset-before": Fault(on="post", mode="reset"),
+        "reset-after": Fault(on="post", mode="reset", stored=True),
+        "late": Fault(on="post", mode="late", stored=True),
+        "silent": Fault(on="post", mode="silent", stored=True),
+        "reset-list": Fault(on="list", mode="reset"),
+        "silent-list": Fault(on="list", mode="silent"),
+        "reset-fetch": Fault(on="fetch", mode="reset"),
+    },
+    codes={
+        "": Fault(on="post", mode="answer"),
+        "before": Fault(on="post", mode="answer"),
+        "after": Fault(on="post", mode="answer", stored=True),
+        "html": Fault(on="post", mode="answer", html=True),
+        "html-after": Fault(on="post", mode="answer", html=True, stored=True),
+        "list": Fault(on="list", mode="answer"),
+        "fetch": Fault(on="fetch", mode="answer"),
+    },
+)
+MAIL = Kinds(
+    words={
+        "drop-rcpt": Fault(on="rcpt", mode="drop"),
+        "drop-before": Fault(on="data", mode="drop"),
+        "drop-after": Fault(on="data", mode="drop", stored=True),
+        "late": Fault(on="data", mode="late", stored=True),
+        "silent": Fault(on="data", mode="silent", stored=True),
+    },
+    codes={
+        "": Fault(on="rcpt", mode="answer"),
+        "rcpt": Fault(on="rcpt", mode="answer"),
+        "data": Fault(on="data", mode="answer"),
+        "connect": Fault(on="connect", mode="answer"),
+    },
+)
+
+
+class Faults:
+    """The faults that wait for their request, first added first."""
+
+    def __init__(self, kinds: Kinds) -> None:
+        self._kinds = kinds
+        self._waiting: list[Fault] = []
+
+    def add(self, name: str, *, count: int = 1, to: str = "", seconds: float | None = None) -> Fault:
+        """Lets the next `count` requests (0: all, until cleared) for `to` fail so.  Raises ValueError for the name."""
+        fault = replace(self._kinds.named(name), count=count, to=to.lower())
+        if seconds is not None:
+            fault = replace(fault, seconds=seconds)
+        self._waiting.append(fault)
+        return fault
+
+    def take(self, on: str, to: str = "") -> Fault | None:
+        """The fault for a request that comes now, counted down; None = all goes well."""
+        for at, fault in enumerate(self._waiting):
+            if fault.on == on and _matches(fault.to, to.lower()):
+                if fault.count == 1:
+                    del self._waiting[at]
+                elif fault.count:
+                    self._waiting[at] = replace(fault, count=fault.count - 1)
+                return fault
+        return None
+
+    def clear(self) -> None:
+        self._waiting.clear()
+
+
+def _matches(wanted: str, to: str) -> bool:
+    return not wanted or (to.endswith(wanted) if wanted.startswith("@") else to == wanted)
+
+
+async def pause(end: asyncio.Event, seconds: float | None) -> None:
+    """Returns after `seconds` (None: never), or as soon as the server ends."""
+    try:
+        async with asyncio.timeout(seconds):
+            await end.wait()
+    except TimeoutError:
+        return

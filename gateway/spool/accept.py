@@ -1,0 +1,117 @@
+"""What came in: kept, recognised when it comes again, given out for planning, released when it was parked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import apsw
+
+from gateway.core.model import BAD_ENDS, Consent, Inbound, InboundMail
+from gateway.ports import Fingerprint, Stored
+from gateway.spool.rows import INBOUND, consent_row, every, inbound_of, inbound_row, one, span, stamp
+
+# By the unique index of id.
+_KNOWN = "SELECT seq FROM inbound WHERE id = ?"
+_KEEP = """
+INSERT INTO inbound (id, at, kind, door, peer, sender, phone, envelope, lease_until) VALUES (?, ?, ?, ?, ?, ?, ?,
+  ?, NULL)
+"""
+_KEEP_RAW = "INSERT INTO raw (inbound, raw) VALUES (?, ?)"
+# By the primary key of fingerprint.
+_FIRST = "SELECT inbound, at FROM fingerprint WHERE digest = ? AND recipient = ?"
+_STANDS_FOR = """
+INSERT INTO fingerprint (digest, recipient, at, inbound) VALUES (?, ?, ?, ?) ON CONFLICT (digest, recipient) DO
+  UPDATE SET at = excluded.at, inbound = excluded.inbound
+"""
+_PLANNED = "SELECT planned_at FROM inbound WHERE id = ?"
+# By message_inbound, then delivery_message.
+_FATES = """
+SELECT m.recipient, m.kind, d.fate FROM message AS m JOIN delivery AS d ON d.message = m.id WHERE m.inbound = ?
+"""
+_ENTER = """
+INSERT INTO consent (id, brand, phone, at, action, klass, method, evidence, disclosure, recorded_by, raw) VALUES
+  (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
+"""
+# By inbound_unplanned: the index holds nothing but these.
+_UNPLANNED = INBOUND + (
+    " WHERE i.planned_at IS NULL AND (i.lease_until IS NULL OR i.lease_until <= ?) ORDER BY i.seq LIMIT ?"
+)
+_LEASE = "UPDATE inbound SET lease_until = ? WHERE seq = ?"
+_UNPARK = """
+UPDATE inbound SET planned_at = NULL, parked = '', note = ?, lease_until = NULL WHERE id = ? AND parked <> ''
+"""
+_REMARKS = frozenset({"report", "alarm"})
+
+
+def accept(
+    connection: apsw.Connection, inbound: Inbound, prints: Sequence[Fingerprint], consents: Sequence[Consent]
+) -> Stored:
+    """Keeps `inbound` without the recipients that are repeats."""
+    if one(connection, _KNOWN, (inbound.id,)) is not None:
+        return Stored(id=inbound.id, new=False)
+    repeated: tuple[str, ...] = ()
+    if isinstance(inbound, InboundMail) and prints:
+        firsts = _firsts(connection, inbound, prints)
+        recipients = inbound.envelope.recipients
+        repeated = tuple(r.address for r in recipients if r.address.lower() in firsts)
+        kept = tuple(r for r in recipients if r.address.lower() not in firsts)
+        if repeated and not kept:
+            return Stored(id=firsts[repeated[0].lower()], repeated=repeated, new=False)
+        inbound = replace(inbound, envelope=replace(inbound.envelope, recipients=kept))
+        new = [(p.digest, p.recipient.lower(), stamp(inbound.at), inbound.id) for p in prints]
+        connection.executemany(_STANDS_FOR, [row for row in new if row[1] not in firsts])
+    connection.execute(_KEEP, inbound_row(inbound))
+    connection.execute(_KEEP_RAW, (connection.last_insert_rowid(), inbound.raw))
+    enter(connection, consents)
+    return Stored(id=inbound.id, repeated=repeated)
+
+
+def enter(connection: apsw.Connection, consents: Sequence[Consent]) -> None:
+    """Adds to the ledger what it does not have."""
+    for consent in consents:
+        connection.execute(_ENTER, consent_row(consent))
+
+
+def _firsts(connection: apsw.Connection, mail: InboundMail, prints: Sequence[Fingerprint]) -> dict[str, str]:
+    """Recipients in lower case whose first mail still counts -> the id of that first."""
+    firsts: dict[str, str] = {}
+    for fingerprint in prints:
+        recipient = fingerprint.recipient.lower()
+        row = one(connection, _FIRST, (fingerprint.digest, recipient))
+        if row is None:
+            continue
+        first, at = row
+        young = stamp(mail.at) - at < span(timedelta(seconds=fingerprint.window_seconds))
+        if young and _counts(connection, first, recipient):
+            firsts[recipient] = first
+    return firsts
+
+
+def _counts(connection: apsw.Connection, first: str, recipient: str) -> bool:
+    """Whether a first mail is still on its way, was parked, or reached an end that is not bad.
+
+    A recipient without a delivery of his own was joined to another one of the same mail, whose fates then speak.
+    """
+    row = one(connection, _PLANNED, (first,))
+    if row is None:
+        return False
+    if row[0] is None:
+        return True
+    fates = [(to.lower(), fate) for to, kind, fate in every(connection, _FATES, (first,)) if kind not in _REMARKS]
+    own = [fate for to, fate in fates if to == recipient] or [fate for _, fate in fates]
+    return not own or any(fate not in BAD_ENDS for fate in own)
+
+
+def unplanned(connection: apsw.Connection, limit: int, now: int, lease_until: int) -> list[Inbound]:
+    """Leases the oldest without a plan."""
+    rows = every(connection, _UNPLANNED, (now, limit))
+    connection.executemany(_LEASE, [(lease_until, row[0]) for row in rows])
+    return [inbound_of(row) for row in rows]
+
+
+def unpark(connection: apsw.Connection, inbound: str) -> bool:
+    """Lets a parked inbound be planned again; False when it is not parked."""
+    connection.execute(_UNPARK, ("released", inbound))
+    return connection.changes() > 0

@@ -1,0 +1,196 @@
+"""An attempt: its intent before the wire, its end after it, and what is left of it when its owner died."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import apsw
+
+from gateway.core.model import Fate
+from gateway.core.work import Delivery, Settlement
+from gateway.ports import Budget, Committed, Started
+from gateway.spool.commit import apply
+from gateway.spool.due import heads
+from gateway.spool.remote import bind, owner
+from gateway.spool.rows import Row, every, maybe_stamp, one, span, stamp
+
+MAX_RESENDS = 2  # P5: of one mail, after ambiguous ends
+ENDED = "the gateway ended during the attempt; whether it was taken is not known"
+ENDS = frozenset({"accepted", "deferred", "refused", "unclear"})
+LOOKUPS = frozenset({"found", "not_found", "lookup_failed"})
+_NOT_TAKEN = frozenset({"deferred", "refused"})
+_WELL = frozenset({Fate.HANDED_OVER, Fate.DELIVERED})
+
+_STATE = "SELECT fate, attempt, lease_until IS NOT NULL, phone, segments FROM delivery WHERE id = ?"
+# By consent_phone: the newest row is the last entry of the index.
+_LEDGER = "SELECT max(seq) FROM consent WHERE phone = ?"
+_START = """
+UPDATE delivery SET fate = 'sending', attempt = attempt + 1, posted_at = ?, lookups = 0, reason = '', charged = ?,
+  lease_until = ? WHERE id = ?
+"""
+_SPENT = "SELECT segments, alarmed FROM spent WHERE sender = ? AND period = ?"
+_CHARGE = """
+INSERT INTO spent (sender, period, segments, alarmed) VALUES (?, ?, ?, ?) ON CONFLICT (sender, period) DO UPDATE
+  SET segments = segments + excluded.segments, alarmed = excluded.alarmed
+"""
+_REFUND = "UPDATE spent SET segments = max(0, segments - ?) WHERE sender = ? AND period = ?"
+_RUNNING = """
+SELECT fate, attempt, courier, lane, remote_id, posted_at, resends, charged, sender, segments, due_at FROM
+  delivery WHERE id = ?
+"""
+_SETTLE = """
+UPDATE delivery SET fate = ?, due_at = ?, reason = ?, code = ?, note = ?, lookups = ?, resends = ?, charged =
+  iif(?, '', charged), lease_until = NULL WHERE id = ?
+"""
+_HISTORY = """
+INSERT INTO attempt (delivery, attempt, started_at, ended_at, outcome, code, note, remote_id, ms) VALUES (?, ?, ?,
+  ?, ?, ?, ?, ?, ?)
+"""
+_HAS_ENDED = """
+SELECT 1 FROM attempt WHERE delivery = ? AND attempt = ? AND outcome IN
+  ('accepted','deferred','refused','unclear')
+"""
+_REMARK = "UPDATE delivery SET note = note || ? WHERE id = ?"
+# Both by indexes that hold little else than these.
+_END_INBOUND = "UPDATE inbound SET lease_until = NULL WHERE planned_at IS NULL AND lease_until <= ?"
+_LEASED = """
+SELECT id, fate, courier, attempt, posted_at, resends FROM delivery INDEXED BY delivery_leased WHERE lease_until
+  IS NOT NULL AND lease_until <= ?
+"""
+_END_LEASE = "UPDATE delivery SET lease_until = NULL WHERE id = ?"
+_ABANDONED = """
+UPDATE delivery SET fate = ?, due_at = ?, reason = ?, note = ?, lookups = 0, resends = ?, lease_until = NULL WHERE
+  id = ?
+"""
+
+
+def start(
+    connection: apsw.Connection,
+    delivery: Delivery,
+    now: datetime,
+    ledger: int,
+    *,
+    budget: Budget | None,
+    lease_until: int,
+) -> Started:
+    """Marks the delivery as leaving, if nothing has changed since it was decided."""
+    row = one(connection, _STATE, (delivery.id,))
+    if row is None:
+        return Started(done=False, reason="stale")
+    fate, attempt, leased, phone, segments = row
+    if fate != Fate.WAITING or attempt != delivery.attempt or not leased:
+        return Started(done=False, reason="stale")
+    if phone is not None:
+        newest = one(connection, _LEDGER, (phone,))
+        if newest is not None and (newest[0] or 0) > ledger:
+            return Started(done=False, reason="ledger")
+    counted = Started(done=True) if budget is None else _charge(connection, budget, segments)
+    if counted.done:
+        charged = "" if budget is None else f"{budget.sender}\n{budget.day}\n{budget.month}"
+        connection.execute(_START, (stamp(now), charged, lease_until, delivery.id))
+    return counted
+
+
+def _charge(connection: apsw.Connection, budget: Budget, segments: int) -> Started:
+    """Counts the segments for day and month, or nothing when one of the two has no room.
+
+    The alarm comes once a period for half of the bound and once for the first text over it.
+    """
+    bounds = ((budget.day, budget.per_day), (budget.month, budget.per_month))
+    state = [one(connection, _SPENT, (budget.sender, period)) or (0, 0) for period, _ in bounds]
+    over = [0 < bound < spent + segments for (_, bound), (spent, _) in zip(bounds, state, strict=True)]
+    room = not any(over)
+    alarm = False
+    totals = []
+    for (period, bound), (spent, alarmed), full in zip(bounds, state, over, strict=True):
+        total = spent + segments if room else spent
+        level = 2 if full else 1 if room and bound and total * 2 >= bound else 0
+        alarm = alarm or level > alarmed
+        if room or level > alarmed:
+            connection.execute(_CHARGE, (budget.sender, period, total - spent, max(level, alarmed)))
+        totals.append(total)
+    reason = "" if room else "budget"
+    return Started(done=room, reason=reason, spent_day=totals[0], spent_month=totals[1], alarm=alarm)
+
+
+def settle(connection: apsw.Connection, s: Settlement, now: datetime, lease_until: int | None) -> Committed:
+    """Commits the end of the attempt that is fenced by its number, then what follows from it."""
+    row = one(connection, _RUNNING, (s.delivery,))
+    if row is None or row[1] != s.attempt:
+        return Committed(done=False)
+    was, courier, lane, known = Fate(row[0]), row[2], row[3], row[4]
+    if s.outcome == "found" and (other := _of_another(connection, courier, s)):
+        return Committed(done=False, bound_to=other)
+    running = was in (Fate.SENDING, Fate.UNKNOWN) or (was is Fate.WAITING and s.outcome not in ENDS | LOOKUPS)
+    if not running and not _first_end(connection, s):
+        return Committed(done=False)
+    if running:
+        _end(connection, s, row)
+    other = bind(connection, courier, s.remote_id, s.delivery, known=known) if s.remote_id else ""
+    if other:
+        connection.execute(_REMARK, (f" ({s.remote_id} belongs to {other})", s.delivery))
+    _remember(connection, s, row[5], now)
+    if not running and not (was in _WELL and s.fate in _WELL):
+        return Committed(done=False)
+    applied = apply(connection, s.writes, "", now)
+    lanes = dict.fromkeys((lane, *applied.lanes))
+    leased = () if lease_until is None else heads(connection, lanes, now, lease_until)
+    return Committed(done=True, leased=leased, moved=applied.moved, bound_to=other)
+
+
+def _of_another(connection: apsw.Connection, courier: str, s: Settlement) -> str:
+    other = owner(connection, courier, s.remote_id)
+    return "" if other == s.delivery else other
+
+
+def _first_end(connection: apsw.Connection, s: Settlement) -> bool:
+    """Whether a receipt was faster than this first end of the attempt: then it is history, and agrees or not."""
+    return s.outcome in ENDS and one(connection, _HAS_ENDED, (s.delivery, s.attempt)) is None
+
+
+def _end(connection: apsw.Connection, s: Settlement, row: Row) -> None:
+    due_at = row[10] if s.due_at is None else stamp(s.due_at)
+    refund = s.outcome in _NOT_TAKEN and row[7] != ""
+    if refund:  # what was proven not taken costs nothing
+        sender, *periods = row[7].split("\n")
+        connection.executemany(_REFUND, [(row[9], sender, period) for period in periods])
+    resends = max(row[6], s.resends)  # the bound on resends holds whatever a settlement forgets
+    connection.execute(
+        _SETTLE, (s.fate.value, due_at, s.reason, s.code, s.note, s.lookups, resends, int(refund), s.delivery)
+    )
+
+
+def _remember(connection: apsw.Connection, s: Settlement, posted_at: int | None, now: datetime) -> None:
+    started = posted_at if s.outcome in ENDS and posted_at is not None else stamp(now) - s.ms * 1000
+    row = (s.delivery, s.attempt, started, stamp(now), s.outcome, s.code, s.note, s.remote_id, s.ms)
+    connection.execute(_HISTORY, row)
+
+
+def recover(
+    connection: apsw.Connection, now: datetime, first_lookup: timedelta, *, until: datetime | None = None
+) -> int:
+    """Ends leases: all of them, or with `until` those that ended by then.  Answers how many attempts it left open.
+
+    Carrier mail goes back to the queue, at most MAX_RESENDS times, then it is held; a paid text is looked up.
+    """
+    latest = maybe_stamp(until) or 2**62
+    connection.execute(_END_INBOUND, (latest,))
+    leased = every(connection, _LEASED, (latest,))
+    sending = [row for row in leased if row[1] == Fate.SENDING]
+    connection.executemany(_END_LEASE, [(row[0],) for row in leased])
+    _abandon(connection, sending, now, first_lookup)
+    return len(sending)
+
+
+def _abandon(connection: apsw.Connection, sending: Sequence[Row], now: datetime, first_lookup: timedelta) -> None:
+    at = stamp(now)
+    for id_, _, courier, attempt, posted_at, resends in sending:
+        if courier != "mail":
+            state = ("unknown", posted_at + span(first_lookup), "lookup", ENDED, resends)
+        elif resends < MAX_RESENDS:
+            state = ("waiting", at, "retry", ENDED, resends + 1)
+        else:
+            state = ("held", at, "unknown", ENDED, resends)
+        connection.execute(_ABANDONED, (*state, id_))
+        connection.execute(_HISTORY, (id_, attempt, posted_at, at, "unclear", "", ENDED, "", (at - posted_at) // 1000))

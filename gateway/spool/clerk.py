@@ -1,0 +1,209 @@
+"""One thread with one connection, and the hand-over between it and the loop.
+
+Jobs of the same moment share one transaction and one fsync (group commit); each has a savepoint, so that a job that
+fails takes back its own rows only.  Answers go back after the commit, all in one call into the loop.  When the file
+cannot be written every waiting job fails with SpoolUnavailable; after an I/O error the file is opened and checked
+again before anything else is committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Generic, Protocol, TypeVar
+
+import apsw
+
+from gateway.events import emit
+from gateway.ports import SpoolUnavailable
+from gateway.spool.database import SpoolCorrupt, SpoolUnusable
+
+T = TypeVar("T")
+
+BATCH = 500  # jobs in one transaction: the last one waits for all
+REOPEN_SECONDS = 1.0
+
+# After these nothing is known about the state of the connection: it is closed and the file is checked.
+_BROKEN = (
+    apsw.IOError,
+    apsw.CorruptError,
+    apsw.NotADBError,
+    apsw.CantOpenError,
+    apsw.ReadOnlyError,
+    apsw.ProtocolError,
+    apsw.MisuseError,
+    SpoolCorrupt,
+    SpoolUnusable,
+    OSError,
+)
+# These pass by themselves, or when somebody makes room.
+_PASSING = (apsw.FullError, apsw.BusyError, apsw.LockedError, apsw.NoMemError, apsw.InterruptError)
+_STORAGE = (*_BROKEN, *_PASSING)
+
+
+class Task(Protocol):
+    """A job as the thread sees it, whatever its answer is."""
+
+    def run(self, connection: apsw.Connection) -> None: ...
+
+    def fail(self, error: Exception) -> None: ...
+
+    def hand_back(self) -> None: ...
+
+
+class Job(Generic[T]):
+    def __init__(self, call: Callable[[apsw.Connection], T], future: asyncio.Future[T]) -> None:
+        self._call = call
+        self._future = future
+        self._answers: list[T] = []
+        self._error: Exception | None = None
+
+    def run(self, connection: apsw.Connection) -> None:
+        """In the thread: keeps the answer until the commit."""
+        self._answers = [self._call(connection)]
+
+    def fail(self, error: Exception) -> None:
+        """In the thread: this is the answer."""
+        self._error = error
+
+    def hand_back(self) -> None:
+        """In the loop: wakes the caller, unless he was cancelled meanwhile."""
+        if self._future.done():
+            return
+        if self._error is not None:
+            self._future.set_exception(self._error)
+        else:
+            self._future.set_result(self._answers[0])
+
+
+class Clerk:
+    """`connect` opens the file anew, and checks it, after an I/O error.  `begin` opens a transaction."""
+
+    def __init__(self, name: str, connect: Callable[[], apsw.Connection], *, begin: str, batch: int = BATCH) -> None:
+        self._name = name
+        self._connect = connect
+        self._begin = begin
+        self._batch = batch
+        self._jobs: deque[Task] = deque()
+        self._bell = threading.Event()
+        self._open = False
+        self._connection: apsw.Connection | None = None
+        self._failed = False
+        self._retry_at = 0.0
+
+    def start(self, connection: apsw.Connection) -> None:
+        """Begins to serve the running loop; the connection belongs to the thread from now on."""
+        self._connection = connection
+        self._loop = asyncio.get_running_loop()
+        self._ended = asyncio.Event()
+        self._open = True
+        # A daemon thread: an interpreter that ends without `stop` loses no more than a kill would.
+        threading.Thread(target=self._run, name=self._name, daemon=True).start()
+
+    async def ask(self, call: Callable[[apsw.Connection], T]) -> T:
+        """What `call` answers, after the commit.  It runs even if the caller is cancelled while he waits."""
+        if not self._open:
+            raise SpoolUnavailable("the spool is closed")
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._jobs.append(Job(call, future))
+        self._bell.set()
+        return await future
+
+    async def stop(self) -> None:
+        """Takes no more jobs; returns when all that were taken are answered and the file is closed."""
+        if self._open:
+            self._open = False
+            self._bell.set()
+            await self._ended.wait()
+
+    def _run(self) -> None:
+        while self._open or self._jobs:
+            self._bell.wait()
+            # Cleared before the deque is read: a job that comes after rings again.
+            self._bell.clear()
+            while self._jobs:
+                self._serve([self._jobs.popleft() for _ in range(min(len(self._jobs), self._batch))])
+        self._drop_connection()
+        self._to_loop(self._ended.set)
+
+    def _serve(self, jobs: Sequence[Task]) -> None:
+        try:
+            self._commit(jobs)
+        except _STORAGE as error:
+            self._fail(jobs, error)
+        except Exception as error:  # the edge of this thread's loop: its callers must hear of a fault of ours
+            self._drop_connection()
+            for job in jobs:
+                job.fail(error)
+        self._to_loop(lambda: _hand_back(jobs))
+
+    def _commit(self, jobs: Sequence[Task]) -> None:
+        connection = self._connected()
+        connection.execute(self._begin)
+        for job in jobs:
+            self._run_one(connection, job)
+        connection.execute("COMMIT")
+        if self._failed:
+            self._failed = False
+            emit("spool.recovered", thread=self._name)
+
+    def _run_one(self, connection: apsw.Connection, job: Task) -> None:
+        connection.execute("SAVEPOINT job")
+        try:
+            job.run(connection)
+        except _STORAGE:
+            raise
+        except Exception as error:  # a fault of this job alone, whatever it is, belongs to its caller
+            job.fail(error)
+            connection.execute("ROLLBACK TO job")
+        connection.execute("RELEASE job")
+
+    def _connected(self) -> apsw.Connection:
+        if self._connection is None:
+            if time.monotonic() < self._retry_at:
+                raise apsw.CantOpenError("it was not usable a moment ago")
+            self._retry_at = time.monotonic() + REOPEN_SECONDS
+            self._connection = self._connect()
+        return self._connection
+
+    def _fail(self, jobs: Sequence[Task], error: Exception) -> None:
+        what = f"{type(error).__name__}: {error}"
+        for job in jobs:
+            job.fail(SpoolUnavailable(what))
+        if isinstance(error, _BROKEN):
+            self._drop_connection()
+        else:
+            self._roll_back()
+        if not self._failed:
+            self._failed = True
+            emit("spool.failed", error=what, thread=self._name)
+
+    def _roll_back(self) -> None:
+        connection = self._connection
+        # SQLite takes some transactions back by itself, for example on a full disk.
+        if connection is None or connection.get_autocommit():
+            return
+        try:
+            connection.execute("ROLLBACK")
+        except apsw.Error:
+            self._drop_connection()
+            return
+
+    def _drop_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close(True)
+
+    def _to_loop(self, call: Callable[[], object]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(call)
+        except RuntimeError:
+            return  # the loop is gone, and with it everybody who waited
+
+
+def _hand_back(jobs: Sequence[Task]) -> None:
+    for job in jobs:
+        job.hand_back()

@@ -1,0 +1,126 @@
+"""Sets of writes: a plan, a command's writes, what follows from an attempt.  One transaction or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import apsw
+
+from gateway.core.model import Confirmation, Conversation, Fate
+from gateway.core.work import Plan, Writes
+from gateway.ports import Committed
+from gateway.spool.accept import enter
+from gateway.spool.due import heads
+from gateway.spool.moves import apply_move
+from gateway.spool.rows import conversation_row, delivery_row, message_row, one, stamp
+
+_PLANNED = "SELECT planned_at FROM inbound WHERE id = ?"
+_MARK = "UPDATE inbound SET planned_at = ?, parked = ?, note = ?, lease_until = NULL WHERE id = ?"
+_UNLEASE = "UPDATE inbound SET lease_until = NULL WHERE id = ?"
+_MESSAGE = """
+INSERT INTO message (id, inbound, kind, sender, recipient, phone, person, conversation, subject, text, cut, rule,
+  at, report_to, notify, orcpt, envid, message_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON
+  CONFLICT (id) DO NOTHING
+"""
+_DELIVERY = """
+INSERT INTO delivery (id, message, kind, courier, lane, number, "to", phone, person, sender, segments, fate,
+  reason, priority, due_at, expires_at, attempt, posted_at, lookups, resends, remote_id, code, note, bounce,
+  conversational, ways, parcel, data, lifetime) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+  ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
+"""
+# By the unique index of (sender, phone, job).
+_SAME_JOB = "SELECT id FROM conversation WHERE sender = ? AND phone = ? AND job = ?"
+# A plan made from older facts must not take back that the person wrote, or that we texted, meanwhile.
+_CONVERSE = """
+INSERT INTO conversation (id, sender, phone, job, number, subject, message_id, "references", reply_to, opened_at,
+  closes_at, texted_at, text, heard_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET
+  number = excluded.number, subject = excluded.subject, message_id = excluded.message_id,
+  "references" = excluded."references", reply_to = excluded.reply_to, opened_at = excluded.opened_at,
+  closes_at = excluded.closes_at,
+  text = iif(coalesce(excluded.texted_at, 0) >= coalesce(texted_at, 0), excluded.text, text),
+  texted_at = nullif(max(coalesce(excluded.texted_at, 0), coalesce(texted_at, 0)), 0),
+  heard_at = nullif(max(coalesce(excluded.heard_at, 0), coalesce(heard_at, 0)), 0)
+"""
+_CONFIRM = """
+INSERT INTO confirmation (employee, address, at, by) VALUES (?, ?, ?, ?) ON CONFLICT (employee) DO UPDATE SET
+  address = excluded.address, at = excluded.at, by = excluded.by
+"""
+_PULSE = "INSERT INTO pulse (id, at) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What a set of writes touched."""
+
+    lanes: tuple[str, ...]  # of new and moved deliveries: their heads may be free now
+    moved: tuple[str, ...]  # deliveries whose fate a move changed
+
+
+def plan(connection: apsw.Connection, made: Plan, now: datetime, lease_until: int | None) -> Committed:
+    """Commits a plan once.  `lease_until` None leases nothing."""
+    row = one(connection, _PLANNED, (made.inbound,))
+    if row is None or row[0] is not None:
+        return Committed(done=False)
+    if _overtaken(connection, made.writes.conversations):
+        connection.execute(_UNLEASE, (made.inbound,))
+        return Committed(done=False, again=True)
+    connection.execute(_MARK, (stamp(now), made.parked, made.note, made.inbound))
+    return _answer(connection, apply(connection, made.writes, made.inbound, now), now, lease_until)
+
+
+def write(connection: apsw.Connection, writes: Writes, now: datetime, lease_until: int | None) -> Committed:
+    """Commits writes that have no inbound."""
+    if _overtaken(connection, writes.conversations):
+        return Committed(done=False, again=True)
+    return _answer(connection, apply(connection, writes, "", now), now, lease_until)
+
+
+def apply(connection: apsw.Connection, writes: Writes, inbound: str, now: datetime) -> Applied:
+    """Adds what is new, replaces conversations, moves fates.  A conversation whose job has another one is left out."""
+    for message in writes.messages:
+        connection.execute(_MESSAGE, message_row(message))
+    lanes: dict[str, None] = {}  # a set that keeps the order
+    for delivery in writes.deliveries:
+        connection.execute(_DELIVERY, delivery_row(delivery))
+        if delivery.fate is Fate.WAITING and delivery.due_at <= now:
+            lanes[delivery.lane] = None
+    enter(connection, writes.consents)
+    for conversation in writes.conversations:
+        if not _overtaken(connection, (conversation,)):
+            connection.execute(_CONVERSE, conversation_row(conversation))
+    moved = []
+    for move in writes.moves:
+        did = apply_move(connection, move, inbound, now)
+        if did.changed:
+            lanes[did.lane] = None
+            moved.append(move.delivery)
+    return Applied(lanes=tuple(lanes), moved=tuple(moved))
+
+
+def confirm(connection: apsw.Connection, confirmation: Confirmation) -> None:
+    """The newest word about an employee's address stands."""
+    row = (confirmation.employee, confirmation.address, stamp(confirmation.at), confirmation.by)
+    connection.execute(_CONFIRM, row)
+
+
+def pulse(connection: apsw.Connection, now: datetime) -> None:
+    """A row that proves that writing works."""
+    connection.execute(_PULSE, (stamp(now),))
+
+
+def _overtaken(connection: apsw.Connection, conversations: Iterable[Conversation]) -> bool:
+    """Whether somebody else opened a conversation on the same job since the facts were gathered."""
+    return any(_other(connection, c) for c in conversations)
+
+
+def _other(connection: apsw.Connection, conversation: Conversation) -> bool:
+    row = one(connection, _SAME_JOB, (conversation.sender, conversation.phone, conversation.job))
+    return row is not None and row[0] != conversation.id
+
+
+def _answer(connection: apsw.Connection, applied: Applied, now: datetime, lease_until: int | None) -> Committed:
+    leased = () if lease_until is None else heads(connection, applied.lanes, now, lease_until)
+    return Committed(done=True, leased=leased, moved=applied.moved)

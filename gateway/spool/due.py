@@ -1,0 +1,107 @@
+"""Who is next: deliveries that are due, at most one per lane, in the order of their lane.
+
+The lane is one pair of numbers, or one mailbox.  Its head is free when nothing earlier is under way (sending, being
+looked up, waiting for a retry or for the pace), nothing earlier is due, and nobody holds another one of the lane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+import apsw
+
+from gateway.core.work import Delivery
+from gateway.spool.rows import DELIVERY, delivery_of, every, moment, one, stamp
+
+# The first EXISTS by delivery_lane, the second by delivery_leased, which holds only what somebody works on.
+_FREE = """
+  AND d.due_at <= :now
+  AND (d.lease_until IS NULL OR d.lease_until <= :now)
+  AND NOT EXISTS (
+    SELECT 1 FROM delivery AS o WHERE o.lane = d.lane AND o.seq < d.seq AND o.fate IN ('waiting', 'sending', 'unknown')
+    AND (o.fate <> 'waiting' OR o.attempt > 0 OR o.reason = 'pacing' OR o.due_at <= :now)
+  )
+  AND NOT EXISTS (
+    SELECT 1 FROM delivery AS f WHERE f.lane = d.lane AND f.lease_until IS NOT NULL AND f.seq <> d.seq
+    AND (f.fate = 'sending' OR f.lease_until > :now)
+  )
+"""
+# delivery_due begins with the number and the priority: each step is one seek to the next pair.
+_PAIR = """
+SELECT number, priority FROM delivery INDEXED BY delivery_due WHERE fate IN ('waiting', 'unknown') AND (number,
+  priority) > (?, ?) ORDER BY number, priority LIMIT 1
+"""
+_OF_PAIR = """
+SELECT d.priority, d.due_at, d.seq FROM delivery AS d INDEXED BY delivery_due WHERE d.fate IN ('waiting',
+  'unknown') AND d.number = :number AND d.priority = :priority
+"""
+_CANDIDATES = _OF_PAIR + _FREE + "ORDER BY d.due_at, d.seq LIMIT :limit"
+_LATER = """
+SELECT due_at FROM delivery INDEXED BY delivery_due WHERE fate IN ('waiting', 'unknown') AND number = :number AND
+  priority = :priority AND due_at > :now AND (lease_until IS NULL OR lease_until <= :now) ORDER BY due_at LIMIT 1
+"""
+_BY_SEQ = DELIVERY + " WHERE d.seq = ?"
+# By delivery_lane.
+_OF_LANE = """
+SELECT d.seq FROM delivery AS d INDEXED BY delivery_lane WHERE d.lane = :lane AND d.fate IN ('waiting', 'unknown')
+"""
+_HEAD = _OF_LANE + _FREE + "ORDER BY d.seq LIMIT 1"
+_LEASE = "UPDATE delivery SET lease_until = ? WHERE seq = ?"
+_GIVE_BACK = """
+UPDATE delivery SET due_at = ?, reason = CASE fate WHEN 'waiting' THEN ? ELSE reason END, lease_until = NULL WHERE
+  id = ? AND fate IN ('waiting', 'unknown')
+"""
+
+
+def due(
+    connection: apsw.Connection, now: datetime, limit: int, not_numbers: frozenset[str], lease_until: int
+) -> list[Delivery]:
+    """Leases at most `limit`: lowest priority number first, then the longest due, then the oldest."""
+    found: list[tuple[int, int, int]] = []
+    for number, priority in _pairs(connection):
+        if number in not_numbers or (not number and "mail" in not_numbers):
+            continue
+        bindings = {"number": number, "priority": priority, "now": stamp(now), "limit": limit}
+        found += [(row[0], row[1], row[2]) for row in every(connection, _CANDIDATES, bindings)]
+    return [_lease(connection, seq, lease_until) for _, _, seq in sorted(found)[:limit]]
+
+
+def next_due(connection: apsw.Connection, now: datetime) -> datetime | None:
+    """The earliest due time of what nobody holds; what stands behind another one of its lane follows that one."""
+    times: list[int] = []
+    for number, priority in _pairs(connection):
+        bindings = {"number": number, "priority": priority, "now": stamp(now)}
+        times += [row[1] for row in every(connection, _CANDIDATES, {**bindings, "limit": 1})]
+        times += [row[0] for row in every(connection, _LATER, bindings)]
+    return moment(min(times)) if times else None
+
+
+def heads(connection: apsw.Connection, lanes: Iterable[str], now: datetime, lease_until: int) -> tuple[Delivery, ...]:
+    """Leases the head of each lane that is free and due."""
+    leased = []
+    for lane in lanes:
+        row = one(connection, _HEAD, {"lane": lane, "now": stamp(now)})
+        if row is not None:
+            leased.append(_lease(connection, row[0], lease_until))
+    return tuple(leased)
+
+
+def give_back(connection: apsw.Connection, delivery: str, due_at: datetime, reason: str) -> None:
+    """Ends the lease of what has not been started; what is being looked up stays so."""
+    connection.execute(_GIVE_BACK, (stamp(due_at), reason, delivery))
+
+
+def _pairs(connection: apsw.Connection) -> Iterator[tuple[str, int]]:
+    last: tuple[str, int] = ("", -1)
+    while (row := one(connection, _PAIR, last)) is not None:
+        last = (row[0], row[1])
+        yield last
+
+
+def _lease(connection: apsw.Connection, seq: int, lease_until: int) -> Delivery:
+    row = one(connection, _BY_SEQ, (seq,))
+    if row is None:
+        raise LookupError(f"delivery {seq} went while it was leased")
+    connection.execute(_LEASE, (lease_until, seq))
+    return delivery_of(row)

@@ -1,0 +1,281 @@
+"""Values of the house <-> rows of the database.  The only place where a column's type is taken on trust.
+
+A time is a whole number of microseconds since 1970 UTC.  Each SELECT here names its columns in the order in which the
+function below it reads them; the callers add their WHERE.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import apsw
+
+from gateway.core.model import (
+    Confirmation,
+    Consent,
+    Conversation,
+    Door,
+    Envelope,
+    Fate,
+    Inbound,
+    InboundHook,
+    InboundMail,
+    Kind,
+    Recipient,
+    StatusIn,
+    TextIn,
+)
+from gateway.core.work import Delivery, MailParcel, Message, Parcel, TextParcel
+
+Row = tuple[Any, ...]
+Shown = dict[str, Any]  # a row for people, ready for JSON
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def one(connection: apsw.Connection, sql: str, bindings: apsw.Bindings = ()) -> Row | None:
+    """The first row, or None."""
+    row: Row | None = connection.execute(sql, bindings).fetchone()
+    return row
+
+
+def every(connection: apsw.Connection, sql: str, bindings: apsw.Bindings = ()) -> list[Row]:
+    """All rows."""
+    return connection.execute(sql, bindings).fetchall()
+
+
+def shown(connection: apsw.Connection, sql: str, bindings: apsw.Bindings = ()) -> list[Shown]:
+    """All rows as dicts by column name; columns named `at` or `..._at` become ISO times."""
+    rows: list[Shown] = []
+    cursor = connection.execute(sql, bindings)
+    for row in cursor:
+        names = [name for name, _ in cursor.get_description()]
+        rows.append({name: iso(value) if _is_time(name) else value for name, value in zip(names, row, strict=True)})
+    return rows
+
+
+def stamp(at: datetime) -> int:
+    """Microseconds of an aware time; TypeError for a naive one."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
+def maybe_stamp(at: datetime | None) -> int | None:
+    """Microseconds, or NULL."""
+    return None if at is None else stamp(at)
+
+
+def moment(stamped: int) -> datetime:
+    """The aware time of a stamp."""
+    return _EPOCH + timedelta(microseconds=stamped)
+
+
+def span(length: timedelta) -> int:
+    """Microseconds of a duration."""
+    return length // _MICROSECOND
+
+
+def iso(stamped: int | None) -> str | None:
+    """RFC 3339 with Z."""
+    return None if stamped is None else moment(stamped).isoformat().replace("+00:00", "Z")
+
+
+def packed(value: object) -> str:
+    """JSON without blanks."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+INBOUND = """
+SELECT i.seq, i.id, i.at, i.kind, i.door, i.peer, i.sender, i.envelope, r.raw FROM inbound AS i JOIN raw AS r ON
+  r.inbound = i.seq
+"""
+
+
+def inbound_row(inbound: Inbound) -> Row:
+    """id, at, kind, door, peer, sender, phone, envelope."""
+    at = stamp(inbound.at)
+    if isinstance(inbound, InboundMail):
+        return (
+            inbound.id,
+            at,
+            "mail",
+            inbound.door.value,
+            inbound.peer,
+            inbound.sender,
+            None,
+            _envelope(inbound.envelope),
+        )
+    author = inbound.event.author if isinstance(inbound.event, TextIn) else None
+    return inbound.id, at, "hook", "", inbound.provider, "", author, _event(inbound.event)
+
+
+def inbound_of(row: Row) -> Inbound:
+    """Reads a row of INBOUND."""
+    _, id_, at, kind, door, peer, sender, envelope, raw = row
+    read = json.loads(envelope)
+    if kind == "hook":
+        return InboundHook(id=id_, at=moment(at), provider=peer, event=_event_of(read), raw=raw)
+    recipients = tuple(Recipient(**recipient) for recipient in read.pop("recipients"))
+    return InboundMail(
+        id=id_,
+        at=moment(at),
+        door=Door(door),
+        peer=peer,
+        sender=sender,
+        envelope=Envelope(recipients=recipients, **read),
+        raw=raw,
+    )
+
+
+def _envelope(envelope: Envelope) -> str:
+    recipients = [{"address": r.address, "notify": r.notify, "orcpt": r.orcpt} for r in envelope.recipients]
+    return packed(
+        {"mail_from": envelope.mail_from, "recipients": recipients, "envid": envelope.envid, "ret": envelope.ret}
+    )
+
+
+def _event(event: TextIn | StatusIn) -> str:
+    fields: Shown
+    if isinstance(event, StatusIn):
+        fields = {"delivery": event.delivery, "attempt": event.attempt, "status": event.status, "code": event.code}
+    else:
+        fields = {"author": event.author, "number": event.number, "text": event.text}
+        fields |= {"media": event.media, "opt_out": event.opt_out}
+    return packed({"remote_id": event.remote_id, **fields})
+
+
+def _event_of(read: Shown) -> TextIn | StatusIn:
+    if "status" in read:
+        return StatusIn(**read)
+    media = tuple(read.pop("media"))
+    return TextIn(media=media, **read)
+
+
+MESSAGE = """
+SELECT m.id, m.inbound, m.kind, m.sender, m.recipient, m.phone, m.person, m.conversation, m.subject, m.text,
+  m.cut, m.rule, m.at, m.report_to, m.notify, m.orcpt, m.envid, m.message_id FROM message AS m
+"""
+
+
+def message_row(m: Message) -> Row:
+    """The columns of MESSAGE."""
+    head = (m.id, m.inbound, m.kind.value, m.sender, m.recipient, m.phone, m.person, m.conversation, m.subject, m.text)
+    return *head, m.cut, m.rule, stamp(m.at), m.report_to, m.notify, m.orcpt, m.envid, m.message_id
+
+
+def message_of(row: Row) -> Message:
+    """Reads a row of MESSAGE."""
+    fields = _named(MESSAGE, row)
+    return Message(**{**fields, "kind": Kind(fields["kind"])})
+
+
+DELIVERY = """
+SELECT d.id, d.message, d.kind, d.courier, d.lane, d.number, d."to", d.phone, d.person, d.sender, d.segments,
+  d.fate, d.reason, d.priority, d.due_at, d.expires_at, d.attempt, d.posted_at, d.lookups, d.resends, d.remote_id,
+  d.code, d.note, d.bounce, d.conversational, d.ways, d.parcel, d.data FROM delivery AS d
+"""
+
+
+def delivery_row(d: Delivery) -> Row:
+    """The columns of DELIVERY, then the lifetime."""
+    parcel, body = _parcel(d.parcel)
+    due_at, expires_at = stamp(d.due_at), stamp(d.expires_at)
+    route = (d.id, d.message, d.kind.value, d.courier, d.lane, d.number, d.to, d.phone, d.person, d.sender, d.segments)
+    state = (
+        d.fate.value,
+        d.reason,
+        d.priority,
+        due_at,
+        expires_at,
+        d.attempt,
+        maybe_stamp(d.posted_at),
+        d.lookups,
+        d.resends,
+    )
+    rest = (d.remote_id, d.code, d.note, d.bounce, int(d.conversational), packed(d.ways), parcel, body)
+    return *route, *state, *rest, expires_at - due_at
+
+
+def delivery_of(row: Row) -> Delivery:
+    """Reads a row of DELIVERY."""
+    fields = _named(DELIVERY, row)
+    parcel = _parcel_of(fields["parcel"], fields.pop("data"))
+    values = {"kind": Kind(fields["kind"]), "fate": Fate(fields["fate"]), "ways": tuple(json.loads(fields["ways"]))}
+    return Delivery(**{**fields, **values, "parcel": parcel, "conversational": bool(fields["conversational"])})
+
+
+def _parcel(parcel: Parcel | None) -> tuple[str | None, bytes | None]:
+    if parcel is None:
+        return None, None
+    if isinstance(parcel, MailParcel):
+        return packed({"mail_from": parcel.mail_from, "rcpt_to": parcel.rcpt_to, "notify": parcel.notify}), parcel.data
+    fields = {"number": parcel.number, "service": parcel.service, "to": parcel.to, "body": parcel.body}
+    return packed({**fields, "validity_seconds": parcel.validity_seconds}), None
+
+
+def _parcel_of(parcel: str | None, body: bytes | None) -> Parcel | None:
+    if parcel is None:
+        return None
+    return TextParcel(**json.loads(parcel)) if body is None else MailParcel(data=body, **json.loads(parcel))
+
+
+CONSENT = """
+SELECT c.id, c.brand, c.phone, c.at, c.action, c.klass, c.method, c.evidence, c.disclosure, c.recorded_by, c.raw,
+  c.seq FROM consent AS c
+"""
+
+
+def consent_row(c: Consent) -> Row:
+    """The columns of CONSENT but the last."""
+    head = (c.id, c.brand, c.phone, stamp(c.at), c.action, c.klass, c.method)
+    return *head, c.evidence, c.disclosure, c.recorded_by, c.raw
+
+
+def consent_of(row: Row) -> Consent:
+    """Reads a row of CONSENT."""
+    fields = _named(CONSENT, row)
+    del fields["seq"]
+    return Consent(**fields)
+
+
+CONVERSATION = """
+SELECT c.id, c.sender, c.phone, c.job, c.number, c.subject, c.message_id, c."references", c.reply_to, c.opened_at,
+  c.closes_at, c.texted_at, c.text, c.heard_at FROM conversation AS c
+"""
+
+
+def conversation_row(c: Conversation) -> Row:
+    """The columns of CONVERSATION."""
+    head = (c.id, c.sender, c.phone, c.job, c.number, c.subject, c.message_id, packed(c.references), c.reply_to)
+    return *head, stamp(c.opened_at), stamp(c.closes_at), maybe_stamp(c.texted_at), c.text, maybe_stamp(c.heard_at)
+
+
+def conversation_of(row: Row) -> Conversation:
+    """Reads a row of CONVERSATION."""
+    fields = _named(CONVERSATION, row)
+    return Conversation(**{**fields, "references": tuple(json.loads(fields["references"]))})
+
+
+def confirmation_of(row: Row) -> Confirmation:
+    """Reads employee, address, at, by."""
+    return Confirmation(employee=row[0], address=row[1], at=moment(row[2]), by=row[3])
+
+
+@functools.cache
+def _columns(select: str) -> tuple[str, ...]:
+    """The names of the columns between SELECT and FROM, without table and quotes."""
+    listed = select.partition("FROM")[0].strip().removeprefix("SELECT")
+    return tuple(column.partition(".")[2].strip().strip('"') for column in listed.split(","))
+
+
+def _named(select: str, row: Row) -> Shown:
+    """The values by column name, times as times."""
+    pairs = zip(_columns(select), row, strict=True)
+    return {name: moment(value) if _is_time(name) and value is not None else value for name, value in pairs}
+
+
+def _is_time(name: str) -> bool:
+    return name == "at" or name.endswith("_at")

@@ -1,0 +1,126 @@
+"""The whole story of a message or a phone: what `gateway trace` tells.
+
+A story is a list of dicts in the order of time.  Each has `what` (inbound | message | delivery | consent) and `at`; an
+inbound has its `envelope` (of a mail) or `event` (of a hook) as a dict, a delivery its `attempts` and `receipts`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+import apsw
+
+from gateway.spool.rows import Shown, every, one, shown
+
+_INBOUND = """
+SELECT 'inbound' AS what, at, id, kind, door, peer, sender, phone, envelope, planned_at, parked, note FROM inbound
+  WHERE id = ?
+"""
+_MESSAGE = """
+SELECT 'message' AS what, m.at, m.id, m.inbound, m.kind, m.sender, m.recipient, m.phone, m.person, m.conversation,
+  m.subject, m.text, m.cut, m.rule, m.report_to, m.notify, m.orcpt, m.envid, m.message_id FROM message AS m WHERE
+  m.id = ?
+"""
+_DELIVERY = """
+SELECT 'delivery' AS what, m.at, d.id, d.message, d.kind, d.courier, d.lane, d.number, d."to", d.phone, d.person,
+  d.sender, d.segments, d.fate, d.reason, d.priority, d.due_at, d.expires_at, d.attempt AS attempts_started,
+  d.posted_at, d.lookups, d.resends, d.remote_id, d.code, d.note, d.bounce, d.conversational, d.ways, d.lease_until
+  IS NOT NULL AS leased FROM delivery AS d LEFT JOIN message AS m ON m.id = d.message WHERE d.id = ?
+"""
+_ATTEMPTS = """
+SELECT attempt, started_at, ended_at, outcome, code, note, remote_id, ms FROM attempt WHERE delivery = ? ORDER BY
+  seq
+"""
+_RECEIPTS = """
+SELECT at, inbound, source, fate, code, note, remote_id, changed FROM receipt WHERE delivery = ? ORDER BY seq
+"""
+_CONSENTS = """
+SELECT 'consent' AS what, at, id, seq, brand, phone, action, klass, method, evidence, disclosure, recorded_by, raw
+  FROM consent WHERE phone = ? ORDER BY seq
+"""
+# Each by the index on what it asks for.
+_MESSAGES_OF_INBOUND = "SELECT id FROM message WHERE inbound = ? ORDER BY seq LIMIT 1000"
+_MESSAGES_OF_PHONE = "SELECT id FROM message WHERE phone = ? ORDER BY seq DESC LIMIT ?"
+_ANSWERS = """
+SELECT a.id FROM message AS m JOIN message AS a ON a.conversation = m.conversation WHERE m.id = ? AND
+  m.conversation <> '' AND a.conversation <> '' AND a.kind = 'reply' ORDER BY a.seq DESC LIMIT 20
+"""
+_INBOUNDS_OF_PHONE = "SELECT id FROM inbound WHERE phone = ? ORDER BY seq DESC LIMIT ?"
+_INBOUND_OF_MESSAGE = "SELECT inbound FROM message WHERE id = ? AND inbound <> ''"
+_MESSAGE_OF_DELIVERY = "SELECT message FROM delivery WHERE id = ?"
+_DELIVERIES = "SELECT id FROM delivery WHERE message = ? ORDER BY seq"
+_TOLD_BY = "SELECT delivery FROM receipt WHERE inbound = ? AND inbound <> ''"
+_TOLD_ABOUT = "SELECT DISTINCT inbound FROM receipt WHERE delivery = ? AND inbound <> ''"
+_BY_REMOTE = "SELECT delivery FROM remote WHERE courier IN ('twilio', 'flowroute') AND remote_id = ?"
+_HOOK_OF_REMOTE = "SELECT id FROM inbound WHERE id IN ('twilio:' || ?1, 'flowroute:' || ?1)"
+
+
+def delivery(connection: apsw.Connection, *, id: str) -> list[Shown]:  # noqa: A002 (a key of the view)
+    """One delivery with all that happened to it; [] when it is not known."""
+    rows = shown(connection, _DELIVERY, (id,))
+    for row in rows:
+        row["ways"] = json.loads(row["ways"])
+        row["attempts"] = shown(connection, _ATTEMPTS, (id,))
+        row["receipts"] = shown(connection, _RECEIPTS, (id,))
+    return rows
+
+
+def story(
+    connection: apsw.Connection,
+    *,
+    id: str | None = None,  # noqa: A002 (a key of the view)
+    phone: str | None = None,
+    limit: int = 20,
+) -> list[Shown]:
+    """Everything about one id (of an inbound, message, delivery, or of the provider), or the newest about one phone.
+
+    [] when nothing is known by that id.  A phone's story holds at most `limit` messages and texts that it wrote.
+    """
+    if phone is not None:
+        messages = _names(connection, _MESSAGES_OF_PHONE, (phone, limit))
+        return _told(connection, messages, _names(connection, _INBOUNDS_OF_PHONE, (phone, limit)), {phone})
+    if id is None:
+        raise TypeError("a story is about an id or a phone")
+    messages, inbounds = _about(connection, id)
+    return _told(connection, messages, inbounds, set())
+
+
+def _about(connection: apsw.Connection, id_: str) -> tuple[list[str], list[str]]:
+    """Messages and inbounds to which an id belongs: all messages of its inbound, and the answers to them."""
+    ids = [id_, *_names(connection, _HOOK_OF_REMOTE, (id_,))]
+    inbounds = [i for i in ids if one(connection, _INBOUND, (i,))]
+    deliveries = [*_names(connection, _BY_REMOTE, (id_,)), id_]
+    deliveries += [d for i in inbounds for d in _names(connection, _TOLD_BY, (i,))]
+    messages = [id_] if one(connection, _MESSAGE, (id_,)) else []
+    messages += [m for d in deliveries for m in _names(connection, _MESSAGE_OF_DELIVERY, (d,))]
+    inbounds += [i for m in messages for i in _names(connection, _INBOUND_OF_MESSAGE, (m,))]
+    messages += [m for i in inbounds for m in _names(connection, _MESSAGES_OF_INBOUND, (i,))]
+    answers = [a for m in dict.fromkeys(messages) for a in _names(connection, _ANSWERS, (m,))]
+    return [*messages, *answers], inbounds
+
+
+def _told(
+    connection: apsw.Connection, messages: Iterable[str], inbounds: Iterable[str], phones: set[str]
+) -> list[Shown]:
+    """The rows of it all in the order of time; at the same time a cause stands before what it caused."""
+    told = [row for m in dict.fromkeys(messages) for row in shown(connection, _MESSAGE, (m,))]
+    sent = [
+        row for m in told for d in _names(connection, _DELIVERIES, (m["id"],)) for row in delivery(connection, id=d)
+    ]
+    hooks = [i for row in sent for i in _names(connection, _TOLD_ABOUT, (row["id"],))]
+    causes = [row["inbound"] for row in told]
+    came = [row for i in dict.fromkeys([*inbounds, *causes, *hooks]) for row in shown(connection, _INBOUND, (i,))]
+    for row in came:
+        row["envelope" if row["kind"] == "mail" else "event"] = json.loads(row.pop("envelope"))
+    people = sorted(phones or {row["phone"] for row in (*told, *came) if row["phone"]})
+    entries = [row for phone in people for row in shown(connection, _CONSENTS, (phone,))]
+    return sorted([*came, *entries, *told, *sent], key=_when)
+
+
+def _names(connection: apsw.Connection, sql: str, bindings: apsw.Bindings) -> list[str]:
+    return [str(row[0]) for row in every(connection, sql, bindings)]
+
+
+def _when(row: Shown) -> str:
+    return str(row["at"])

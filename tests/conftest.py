@@ -1,0 +1,84 @@
+"""What all tests share: a fixed noon, a clock that stands still, and the rule that CI skips nothing unnoticed."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+NOON = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)  # a Monday, 12:00 in New York
+SKIPS = Path(__file__).with_name("skips.txt")
+
+
+class FakeClock:
+    """A `ports.Clock` that moves only when told."""
+
+    def __init__(self, now: datetime = NOON) -> None:
+        self._now = now
+
+    def now(self) -> datetime:
+        return self._now
+
+    def advance(self, by: timedelta | float) -> datetime:
+        """The new time, `by` (a timedelta, or seconds) later."""
+        self._now += by if isinstance(by, timedelta) else timedelta(seconds=by)
+        return self._now
+
+
+@pytest.fixture
+def noon() -> datetime:
+    return NOON
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def state() -> Iterator[Path]:
+    """An empty state directory with a short name: the path of a Unix socket may have no more than 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="gw-") as name:
+        yield Path(name)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Under pytest-xdist the controller sees every report: its word is enough.
+    if os.environ.get("CI") == "true" and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(SkipsAreListed(SKIPS.read_text()), "skips-are-listed")
+
+
+class SkipsAreListed:
+    """Fails a run in which something was skipped, or failed as expected, that skips.txt does not name with a reason."""
+
+    def __init__(self, listed: str) -> None:
+        lines = [line for line in listed.splitlines() if line.strip() and not line.startswith("#")]
+        entries = [tuple(part.strip() for part in line.partition("|")[::2]) for line in lines]
+        if bad := [prefix for prefix, reason in entries if not (prefix and reason)]:
+            raise pytest.UsageError(f"skips.txt: a line is `nodeid-prefix | reason`: {bad}")
+        self._prefixes = tuple(prefix for prefix, _ in entries)
+        self._unlisted: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._note(report.skipped, report.nodeid)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self._note(report.skipped, report.nodeid)
+
+    def _note(self, skipped: bool, nodeid: str) -> None:
+        if skipped and not nodeid.startswith(self._prefixes):
+            self._unlisted.append(nodeid)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if self._unlisted and exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._unlisted:
+            terminalreporter.section("skipped, and not listed in tests/skips.txt", red=True)
+            terminalreporter.write_line("\n".join(self._unlisted), red=True)

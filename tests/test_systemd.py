@@ -1,0 +1,54 @@
+"""The systemd unit is sound: systemd itself reads it and says how exposed it leaves the daemon."""
+
+from __future__ import annotations
+
+import configparser
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+UNIT = Path(__file__).parents[1] / "systemd" / "gateway.service"
+ANALYZE = shutil.which("systemd-analyze")
+
+needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is missing: apt install systemd")
+
+
+@pytest.fixture
+def unit(tmp_path: Path) -> Path:
+    """The unit with a program that exists here: verify looks for it."""
+    copy = tmp_path / UNIT.name
+    copy.write_text(
+        re.sub(r"^ExecStart=\S+", f"ExecStart={shutil.which('true')}", UNIT.read_text(), flags=re.MULTILINE)
+    )
+    return copy
+
+
+def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    assert ANALYZE is not None
+    return subprocess.run([ANALYZE, *arguments], check=False, capture_output=True, text=True, timeout=60)
+
+
+@needs_systemd
+def test_systemd_finds_no_fault_in_the_unit(unit: Path) -> None:
+    done = analyze("verify", "--man=no", unit)
+
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+@needs_systemd
+def test_systemd_rates_the_exposure_as_low(unit: Path) -> None:
+    done = analyze("security", "--offline=true", "--no-pager", "--threshold=25", unit)
+
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_bad_configuration_is_no_restart_loop() -> None:
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[method-assign, assignment]  # keys of systemd have capitals
+    unit.read(UNIT)
+
+    assert unit["Service"]["RestartPreventExitStatus"] == "2 78"
+    assert unit["Service"]["Type"] == "notify"
