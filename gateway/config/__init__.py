@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from gateway.config import build, carriers, check, document, tables, warn
 from gateway.config.place import Problem, ordered, render
@@ -28,6 +30,7 @@ from gateway.config.values import (
     SmtpSettings,
     TwilioSettings,
 )
+from gateway.core.rules import Rules
 
 __all__ = [
     "Config",
@@ -41,10 +44,12 @@ __all__ = [
     "Secret",
     "SmtpSettings",
     "TwilioSettings",
+    "Unconfigured",
     "default_path",
     "hash_password",
     "load",
     "render",
+    "shipped_only",
     "verify",
 ]
 
@@ -58,6 +63,20 @@ class ConfigError(Exception):
         super().__init__(render(self.problems, path))
 
 
+@dataclass(frozen=True, slots=True)
+class Unconfigured:
+    """What is known without any config.toml."""
+
+    rules: Rules
+
+
+def shipped_only() -> Unconfigured:
+    """The shipped carrier table, for commands that only look things up there."""
+    return Unconfigured(
+        Rules(domain="", country="US", brand="", timezone=ZoneInfo("UTC"), carriers=carriers.shipped_table())
+    )
+
+
 def default_path() -> Path:
     """$GATEWAY_CONFIG, else ./config.toml where it exists, else /etc/gateway/config.toml."""
     named = os.environ.get("GATEWAY_CONFIG")
@@ -67,24 +86,27 @@ def default_path() -> Path:
     return here if here.exists() else Path("/etc/gateway/config.toml")
 
 
-def load(path: Path | None = None) -> Config:
+def load(path: Path | None = None, *, secrets: bool = True) -> Config:
     """The configuration in `path`, or in `default_path`.  Raises ConfigError with every problem that was found.
 
-    Reads config.toml, the files that it names (carriers, employees, secrets, certificate) and the environment.
+    Reads config.toml, the files that it names (carriers, employees, secrets, certificate) and the environment.  Without
+    `secrets` neither secrets nor the certificate are read: the Config has none, and cannot be served.
     """
     path = path or default_path()
     try:
         main = document.read(path)
     except document.UnreadableError as error:
-        raise ConfigError([error.args[0]], path) from None
+        raise ConfigError([error.problem], path) from None
     problems: list[Problem] = []
     read = tables.read(main, path.parent, problems)
     table = carriers.read(main, path.parent, problems)
     problems += check.problems(read, table)
-    secrets = build.Secrets(read)
-    problems += secrets.problems
+    known = build.Secrets()
+    if secrets:
+        known = build.read_secrets(read, problems)
+        problems += check.certificate(read)
     zone = read.top.model.timezone if read.top else UTC
     warnings = ordered(warn.problems(read, table, datetime.now(zone).date()), path)
     if problems:
         raise ConfigError([*problems, *warnings], path)
-    return build.config(path, read, table, secrets, warnings)
+    return build.config(path, read, table, known, warnings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -29,35 +29,40 @@ _PORTS = {"required": 587, "opportunistic": 587, "implicit": 465, "off": 25}
 _DAY = timedelta(days=1)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Secrets:
-    """The secrets that the tables refer to, read once; those that cannot be had are problems."""
+    """The secrets that the tables refer to."""
 
-    def __init__(self, tables: Tables) -> None:
-        self.problems: list[Problem] = []
-        self._folder = tables.folder
-        relay, twilio = tables.relay, tables.twilio
-        self.password = self._read(relay, ("password",), relay.model.password) if relay else None
-        self.tokens: tuple[Secret | None, ...] = ()
-        if twilio:
-            listed = isinstance(twilio.document.values["twilio"]["auth_token"], list)
-            self.tokens = tuple(
-                self._read(twilio, ("auth_token", n) if listed else ("auth_token",), reference)
-                for n, reference in enumerate(twilio.model.auth_token)
-            )
+    password: Secret | None = None  # of [relay]
+    tokens: tuple[Secret, ...] = ()  # of [twilio]
 
-    def _read(
-        self, table: Placed[schema.Relay] | Placed[schema.Twilio], key: KeyPath, reference: schema.SecretRef | None
-    ) -> Secret | None:
-        if reference is None:
-            return None
-        try:
-            if reference.kind == "env":
-                return secret.from_environment(reference.name)
-            return secret.from_file(self._folder / reference.name)
-        except SecretError as error:
-            text, remedy = error.args
-            self.problems.append(table.problem(key, f"{table.path[0]}.{key[0]}: {text}", remedy))
-            return None
+
+def read_secrets(tables: Tables, problems: list[Problem]) -> Secrets:
+    """The secrets; those that cannot be had are added to `problems`."""
+    relay, twilio = tables.relay, tables.twilio
+    password = None
+    tokens: list[Secret | None] = []
+    if relay and relay.model.password:
+        password = _secret(relay, ("password",), relay.model.password, tables.folder, problems)
+    if twilio:
+        listed = isinstance(twilio.document.values["twilio"]["auth_token"], list)
+        for n, reference in enumerate(twilio.model.auth_token):
+            key: KeyPath = ("auth_token", n) if listed else ("auth_token",)
+            tokens.append(_secret(twilio, key, reference, tables.folder, problems))
+    return Secrets(password=password, tokens=tuple(filter(None, tokens)))
+
+
+def _secret(
+    table: Placed[M], key: KeyPath, reference: schema.SecretRef, folder: Path, problems: list[Problem]
+) -> Secret | None:
+    try:
+        if reference.kind == "env":
+            return secret.from_environment(reference.name)
+        return secret.from_file(folder / reference.name)
+    except SecretError as error:
+        text, remedy = error.args
+        problems.append(table.problem(key, f"{table.path[0]}.{key[0]}: {text}", remedy))
+        return None
 
 
 def config(path: Path, tables: Tables, carriers: CarrierTable, secrets: Secrets, warnings: list[Problem]) -> Config:
@@ -129,7 +134,7 @@ def _twilio(tables: Tables, secrets: Secrets) -> TwilioSettings | None:
     twilio = tables.twilio.model
     return TwilioSettings(
         account_sid=twilio.account_sid,
-        auth_tokens=tuple(token for token in secrets.tokens if token),
+        auth_tokens=secrets.tokens,
         api_url=twilio.api_url,
         on_unknown=twilio.on_unknown,
         lookup_after=tuple(twilio.lookup_after),

@@ -27,38 +27,32 @@ def shipped_path() -> Path:
     return Path(gateway.__file__).resolve().parent.parent / _FILE
 
 
+def shipped_table() -> CarrierTable:
+    """The shipped table alone."""
+    return carrier.build([(SHIPPED, _shipped())])[0]
+
+
 def read(main: Document, folder: Path, problems: list[Problem]) -> CarrierTable:
     """The table; what is wrong with the admin's file is added to `problems`.
 
     The file is the one that `carriers` names, else carriers.toml beside config.toml, where there is one.
     """
-    shipped = shipped_path()
-    own = _own(main, folder, shipped, problems)
-    layers: list[tuple[str, dict[str, Any]]] = [(SHIPPED, tomli.loads(shipped.read_text(encoding="utf-8")))]
-    if own:
+    named = main.values.get("carriers")
+    path = folder / (named if isinstance(named, str) and named else _FILE)
+    own = document.read_named(path, "carriers", main, problems)
+    layers = [(SHIPPED, _shipped())]
+    # In a checkout the shipped file itself may stand beside config.toml.
+    if own and own.values != layers[0][1]:
         layers.append((own.shown, own.values))
     table, found = carrier.build(layers)
-    problems += [_placed(p, own, shipped) for p in found]
+    problems += [_placed(p, own) for p in found]
     return table
 
 
-def _own(main: Document, folder: Path, shipped: Path, problems: list[Problem]) -> Document | None:
-    named = main.values.get("carriers")
-    path = folder / (named if isinstance(named, str) and named else _FILE)
-    if not path.exists():
-        if named:
-            remedy = "leave the key out to use the shipped table alone; paths are relative to the folder of this file"
-            problems.append(main.problem(("carriers",), f"carriers: there is no file {path}", remedy))
-        return None
-    if path.samefile(shipped):
-        return None
-    try:
-        return document.read(path)
-    except document.UnreadableError as error:
-        problems.append(error.args[0])
-        return None
+def _shipped() -> dict[str, Any]:
+    return tomli.loads(shipped_path().read_text(encoding="utf-8"))
 
 
-def _placed(problem: carrier.Problem, own: Document | None, shipped: Path) -> Problem:
-    source = own if own and problem.origin == own.shown else document.read(shipped)
+def _placed(problem: carrier.Problem, own: Document | None) -> Problem:
+    source = own if own and problem.origin == own.shown else document.read(shipped_path())
     return source.problem(problem.path, problem.text, problem.remedy, severity=problem.severity)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from gateway.config import secret, unit
 from gateway.config.place import Problem
-from gateway.config.schema import Employee, Number, Sender, Smtp
-from gateway.config.tables import Name, Placed, Tables
+from gateway.config.schema import Sender, Smtp
+from gateway.config.tables import Placed, Tables, Word
 from gateway.core import phone as phones
 from gateway.core.carrier import CarrierTable
 from gateway.core.model import Phone
@@ -34,14 +34,13 @@ def problems(tables: Tables, carriers: CarrierTable) -> list[Problem]:
         *_carriers(tables, carriers),
         *_alarms(tables),
         *_listeners(tables),
+        *_certificate(tables),
         *_relay(tables),
         *_twilio(tables),
     ]
     if tables.top and tables.top.model.domain in carriers.domains:
         text = f"domain: {tables.top.model.domain} is the domain of a carrier"
         found.append(tables.top.problem(("domain",), text, "name the domain whose mail comes to this gateway"))
-    if tables.smtp and tables.smtp.sound("listen_tls", "tls_certificate", "tls_key"):
-        found += _certificate(tables.smtp, tables.folder)
     return found
 
 
@@ -54,14 +53,17 @@ def _meant(word: str, known: Iterable[str], what: str) -> str:
 
 
 def _names(tables: Tables) -> Iterator[Problem]:
-    taken: dict[str, Name] = {}
+    taken: dict[str, Word] = {}
     for name in tables.names:
         first = taken.setdefault(name.text, name)
         if first is not name:
-            where = f"{first.document.shown}:{first.document.line_of(first.path)}"
-            text = f"the name {name.text!r} is already that of the {first.kind} at {where}"
+            text = f"the name {name.text!r} is already that of the {first.kind} at {_where(first)}"
             remedy = "names are unique over employees, groups, numbers and templates"
             yield name.document.problem(name.path, text, remedy, at_key=name.kind == "group")
+
+
+def _where(word: Word) -> str:
+    return f"{word.document.shown}:{word.document.line_of(word.path)}"
 
 
 def _senders(tables: Tables) -> Iterator[Problem]:
@@ -106,19 +108,18 @@ def _groups(tables: Tables) -> Iterator[Problem]:
 
 def _phones(tables: Tables) -> Iterator[Problem]:
     home = country(tables)
-    people: list[Placed[Employee] | Placed[Number]] = [*tables.employees, *tables.numbers]
-    taken: dict[Phone, str] = {}
-    for one in people:
-        kind = str(one.path[0])
-        phone = phones.parse(one.model.phone, home)
+    taken: dict[Phone, Word] = {}
+    for one in tables.phones:
+        phone = phones.parse(one.text, home)
         if phone is None:
-            text = f"{kind}.phone is not a phone number of {home} or the world; got {one.model.phone!r}"
-            yield one.problem(("phone",), text, 'write it like "+12025550101"')
+            text = f"{one.kind}.phone is not a phone number; got {one.text!r}"
+            yield one.document.problem(one.path, text, 'write it like "+12025550101"')
         elif phone in taken:
-            text = f"{kind}.phone: {phones.shown(phone)} is already the phone of {taken[phone]}"
-            yield one.problem(("phone",), text, "a phone belongs to one employee or is one of our numbers")
+            first = taken[phone]
+            text = f"{one.kind}.phone: {phones.shown(phone)} is already that of the {first.kind} at {_where(first)}"
+            yield one.document.problem(one.path, text, "a phone belongs to one employee or is one of our numbers")
         else:
-            taken[phone] = f"{kind} {one.model.name!r}"
+            taken[phone] = one
 
 
 def _carriers(tables: Tables, carriers: CarrierTable) -> Iterator[Problem]:
@@ -135,7 +136,7 @@ def alarm(entry: str, tables: Tables) -> str | None:
     home = country(tables)
     phone = phones.parse(entry, home)
     if phone is not None:
-        return phone if phone in {phones.parse(e.model.phone, home) for e in tables.employees} else None
+        return phone if phone in {phones.parse(p.text, home) for p in tables.phones if p.kind == "employee"} else None
     return unit.mailbox(entry)
 
 
@@ -161,34 +162,52 @@ def _listeners(tables: Tables) -> Iterator[Problem]:
                     taken.setdefault(listener, f"{table.path[0]}.{key}")
 
 
-def _certificate(smtp: Placed[Smtp], folder: Path) -> Iterator[Problem]:
-    model = smtp.model
-    if model.tls_certificate is None and model.tls_key is None:
-        if model.listen_tls:
-            remedy = "name the files with tls_certificate and tls_key"
-            yield smtp.problem(("listen_tls",), "smtp.listen_tls needs a certificate", remedy)
+def _certificate(tables: Tables) -> Iterator[Problem]:
+    smtp = tables.smtp
+    if smtp is None or not smtp.sound("listen_tls", "tls_certificate", "tls_key"):
         return
-    if model.tls_certificate is None or model.tls_key is None:
-        key = "tls_key" if model.tls_certificate is None else "tls_certificate"
-        yield smtp.problem((key,), f"smtp.{key} stands alone", "tls_certificate and tls_key need each other")
-        return
-    files = {"tls_certificate": folder / model.tls_certificate, "tls_key": folder / model.tls_key}
-    missing = [smtp.problem((key,), f"smtp.{key}: there is no file {f}") for key, f in files.items() if not f.is_file()]
-    yield from missing
-    if not missing:
-        yield from _unloadable(smtp, files["tls_certificate"], files["tls_key"])
+    given = {"tls_certificate": smtp.model.tls_certificate, "tls_key": smtp.model.tls_key}
+    alone = [key for key, value in given.items() if value is not None]
+    if len(alone) == 1:
+        yield smtp.problem((alone[0],), f"smtp.{alone[0]} stands alone", "tls_certificate and tls_key need each other")
+    elif not alone and smtp.model.listen_tls:
+        remedy = "name the files with tls_certificate and tls_key"
+        yield smtp.problem(("listen_tls",), "smtp.listen_tls needs a certificate", remedy)
 
 
-def _unloadable(smtp: Placed[Smtp], certificate: Path, key: Path) -> Iterator[Problem]:
+def certificate(tables: Tables) -> list[Problem]:
+    """What is wrong with the files of the certificate; they are opened."""
+    smtp = tables.smtp
+    if smtp is None or smtp.model.tls_certificate is None or smtp.model.tls_key is None:
+        return []
+    files = {"tls_certificate": smtp.model.tls_certificate, "tls_key": smtp.model.tls_key}
+    found = []
+    for key, name in files.items():
+        reason = _unreadable(tables.folder / name)
+        if reason:
+            found.append(smtp.problem((key,), f"smtp.{key}: {tables.folder / name} cannot be read: {reason}"))
+    return found or _unusable(smtp, tables.folder / files["tls_certificate"], tables.folder / files["tls_key"])
+
+
+def _unreadable(path: Path) -> str:
+    try:
+        with path.open("rb"):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def _unusable(smtp: Placed[Smtp], chain: Path, key: Path) -> list[Problem]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
         # An empty password, or OpenSSL would ask for it on the terminal.
-        context.load_cert_chain(certificate, key, password="")
+        context.load_cert_chain(chain, key, password="")
     except (ssl.SSLError, OSError) as error:
-        reason = error.reason if isinstance(error, ssl.SSLError) and error.reason else error.strerror
-        text = f"smtp.tls_certificate and tls_key cannot be used: {str(reason or error).replace('_', ' ').lower()}"
-        remedy = "both are PEM files that the daemon may read; the certificate first, its chain behind it"
-        yield smtp.problem(("tls_certificate",), text, remedy)
+        reason = getattr(error, "reason", None) or error.strerror or str(error)
+        text = f"smtp.tls_certificate and tls_key cannot be used: {reason.replace('_', ' ').lower()}"
+        remedy = "both are PEM files without a password; the certificate first, its chain behind it"
+        return [smtp.problem(("tls_certificate",), text, remedy)]
+    return []
 
 
 def _relay(tables: Tables) -> Iterator[Problem]:
@@ -202,6 +221,7 @@ def _relay(tables: Tables) -> Iterator[Problem]:
     if model.auth == "xoauth2":
         text = 'relay.auth = "xoauth2" is not supported yet'
         yield relay.problem(("auth",), text, 'write auth = "password" with an app password, or use another relay')
+        return
     given = {"username": model.username, "password": model.password}
     absent = [key for key, value in given.items() if value is None]
     if relay.sound("auth", *given) and absent and (model.auth or len(absent) == 1):

@@ -15,6 +15,8 @@ from gateway.config.place import KeyPath, Place, Problem, places
 _SECRETS = ("auth_token", "password", "password_hash")
 _SECRETISH = re.compile(r"tok|pass|pwd|secret|credential", re.IGNORECASE)
 _KEY = re.compile(r"""(?:^|[{,])\s*(?:[\w-]+\s*\.\s*)*["']?([\w-]+)["']?\s*=\s*""")
+_TOKEN = re.compile(r"""(?<=["'])[0-9a-fA-F]{32}(?=["'])""")
+_LOGIN = re.compile(r"""://(?=[^/\s"']*@)""")  # of an address such as postgresql://name:password@host
 _HEADER = re.compile(r"""\s*\[{1,2}[^\[\]]+\]{1,2}\s*(?:\#|$)""")
 _WORD = re.compile(r"""\s*["']?([\w-]+)""")
 _ONE = r"""\{\s*(?:file|env)\s*=\s*(?:"[^"]*"|'[^']*')\s*\}"""
@@ -23,7 +25,12 @@ _HUGE = 4 * 1024**2  # bytes; a table of every carrier there is has less than a 
 
 
 class UnreadableError(Exception):
-    """A file that is missing or no TOML; args[0] is the Problem."""
+    """A file that is missing or no TOML."""
+
+    def __init__(self, problem: Problem, *, missing: bool = False) -> None:
+        self.problem = problem
+        self.missing = missing
+        super().__init__(problem.text)
 
 
 class Document:
@@ -65,8 +72,13 @@ def read(path: Path) -> Document:
     """The file as a Document.  Raises UnreadableError with the Problem when it is missing, not UTF-8 or not TOML."""
     try:
         raw = path.read_bytes()[: _HUGE + 1]
+    except FileNotFoundError:
+        remedy = "name the file with --config or $GATEWAY_CONFIG; config.example.toml is one to begin with"
+        problem = Problem(file=str(path), text="there is no such file", remedy=remedy)
+        raise UnreadableError(problem, missing=True) from None
     except OSError as error:
-        raise UnreadableError(_missing(path, error)) from None
+        text = f"the file cannot be read: {error.strerror}"
+        raise UnreadableError(Problem(file=str(path), text=text)) from None
     if len(raw) > _HUGE:
         raise UnreadableError(Problem(file=str(path), text="the file has more than 4 MB"))
     try:
@@ -82,11 +94,20 @@ def read(path: Path) -> Document:
         raise UnreadableError(_no_toml(path, text, error)) from None
 
 
-def _missing(path: Path, error: OSError) -> Problem:
-    if isinstance(error, FileNotFoundError):
-        remedy = "name the file with --config or $GATEWAY_CONFIG; config.example.toml is a file to begin with"
-        return Problem(file=str(path), text="there is no such file", remedy=remedy)
-    return Problem(file=str(path), text=f"the file cannot be read: {error.strerror}")
+def read_named(path: Path, key: str, main: Document, problems: list[Problem]) -> Document | None:
+    """A further file; None, with the reason added to `problems`, when it cannot be read.
+
+    A file that is missing is a problem only where `key` of config.toml names it.
+    """
+    try:
+        return read(path)
+    except UnreadableError as error:
+        if not error.missing:
+            problems.append(error.problem)
+        elif isinstance(main.values.get(key), str):
+            remedy = "paths are relative to the folder of this file; leave the key out where there is none"
+            problems.append(main.problem((key,), f"{key}: there is no file {path}", remedy))
+        return None
 
 
 def _no_toml(path: Path, text: str, error: tomli.TOMLDecodeError) -> Problem:
@@ -120,13 +141,22 @@ def veiled(text: str, line: int, column: int, *, secret: bool) -> tuple[str, int
     for key in keys:
         if not _REFERENCE.match(shown, key.end()):
             return _cut(shown, key.end(), column)
-    inside = secret or (not _HEADER.match(shown) and _inside_secret(lines[: line - 1]))
+    bare = not _HEADER.match(shown) and not _KEY.search(shown)
+    inside = secret or (bare and _inside_secret(lines[: line - 1]))
     if not keys and inside and not _REFERENCE.match(shown):
         return _cut(shown, len(shown) - len(shown.lstrip()), column)
     word = _WORD.match(shown)
     if word and not _KEY.match(shown) and secretish(word.group(1)):
         return _cut(shown, word.end(), column)
-    return shown, column
+    login = _LOGIN.search(shown)
+    if login:
+        return _cut(shown, login.end(), column)
+    return disguised(shown), column
+
+
+def disguised(text: str) -> str:
+    """`text` without what looks like a token in quotes: somebody may have pasted it as the value of another key."""
+    return _TOKEN.sub("*" * 32, text)
 
 
 def _inside_secret(above: list[str]) -> bool:

@@ -43,8 +43,9 @@ def render(problems: Sequence[Problem], file: Path) -> str:
 
     `file` is config.toml as it was named: its own problems stand before those of the files that it names.
     """
-    blocks = [_block(p) for p in ordered(problems, file)]
-    counts = Counter(p.severity for p in problems)
+    told = ordered(problems, file)
+    blocks = [_block(p) for p in told]
+    counts = Counter(p.severity for p in told)
     shown = [_counted(counts[s], s) for s in ("error", "warning") if counts[s]] or ["no errors"]
     return "\n".join([*blocks, f"{', '.join(shown)} in {file}"])
 

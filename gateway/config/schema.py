@@ -140,7 +140,7 @@ class Employee(Table):
     phone: str
     carrier: str = ""
     channel: Literal["sms", "mms"] = "sms"
-    fallback: Literal["provider", "none"] = "none"
+    fallback: Literal["provider", "none"] = "provider"
 
 
 class Text(Table):

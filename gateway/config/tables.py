@@ -16,6 +16,7 @@ from gateway.core import address as addresses
 
 M = TypeVar("M", bound=BaseModel)
 
+_CALLED = ("employee", "number")
 _NAMED = ("employee", "number", "template")  # their names and those of groups live in one space
 
 
@@ -38,8 +39,8 @@ class Placed(Generic[M]):
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
-    """A name that somebody bears, read even where the rest of his table is wrong."""
+class Word:
+    """A name or a phone that somebody bears, read even where the rest of his table is wrong."""
 
     kind: str  # employee | group | number | template
     text: str
@@ -76,7 +77,8 @@ class Tables:
     employees: list[Placed[schema.Employee]] = field(default_factory=list)
     later: list[Placed[schema.Later]] = field(default_factory=list)
     groups: list[Group] = field(default_factory=list)
-    names: list[Name] = field(default_factory=list)
+    names: list[Word] = field(default_factory=list)
+    phones: list[Word] = field(default_factory=list)  # as written
 
     def named(self, *kinds: str) -> list[str]:
         """The names of those kinds."""
@@ -110,7 +112,8 @@ def read(main: Document, folder: Path, problems: list[Problem]) -> Tables:
     for source in [main, *_employees_file(found, problems)]:
         found.employees += _list(schema.Employee, "employee", source, problems)
         found.groups += _groups(source, problems)
-        found.names += _names(source)
+        found.names += _words(source, "name", _NAMED) + _group_names(source)
+        found.phones += _words(source, "phone", _CALLED)
     return found
 
 
@@ -151,21 +154,12 @@ def _list(model: type[M], key: str, source: Document, problems: list[Problem]) -
 
 def _employees_file(found: Tables, problems: list[Problem]) -> list[Document]:
     named = found.top.model.employees if found.top else None
-    path = found.folder / (named or "employees.toml")
-    if not named and not path.exists():
-        return []
-    try:
-        source = document.read(path)
-    except document.UnreadableError as error:
-        problems.append(error.args[0] if path.exists() else _absent(found.document, "employees", path))
+    source = document.read_named(found.folder / (named or "employees.toml"), "employees", found.document, problems)
+    if source is None:
         return []
     allowed = ("employee", "groups")
     problems += [wording.unknown(source, (key,), allowed) for key in source.values if key not in allowed]
     return [source]
-
-
-def _absent(main: Document, key: str, path: Path) -> Problem:
-    return main.problem((key,), f"{key}: there is no file {path}", "paths are relative to the folder of this file")
 
 
 def _groups(source: Document, problems: list[Problem]) -> list[Group]:
@@ -181,21 +175,24 @@ def _groups(source: Document, problems: list[Problem]) -> list[Group]:
             text = f"{name!r} is not a possible name for a group"
             problems.append(source.problem(path, text, unit.NAMING, at_key=True))
         elif not isinstance(members, list) or not members or not all(isinstance(m, str) for m in members):
-            text = f"groups.{name} must be a list of names of employees; got {wording.shown(members)}"
+            text = f"groups.{name} must be a list of one name or more; got {wording.shown(members)}"
             problems.append(source.problem(path, text, f'write {name} = ["alice", "bob"]'))
         else:
             found.append(Group(name, tuple(members), source, path))
     return found
 
 
-def _names(source: Document) -> list[Name]:
-    found: list[Name] = []
-    for kind in _NAMED:
+def _words(source: Document, key: str, kinds: tuple[str, ...]) -> list[Word]:
+    found: list[Word] = []
+    for kind in kinds:
         values: Any = source.values.get(kind)
         for n, value in enumerate(values if isinstance(values, list) else ()):
-            if isinstance(value, Mapping) and isinstance(value.get("name"), str):
-                found.append(Name(kind, value["name"], source, (kind, n, "name")))
-    groups = source.values.get("groups")
-    for name in groups if isinstance(groups, Mapping) else ():
-        found.append(Name("group", name, source, ("groups", name)))
+            if isinstance(value, Mapping) and isinstance(value.get(key), str):
+                found.append(Word(kind, value[key], source, (kind, n, key)))
     return found
+
+
+def _group_names(source: Document) -> list[Word]:
+    groups = source.values.get("groups")
+    names = groups if isinstance(groups, Mapping) else ()
+    return [Word("group", name, source, ("groups", name)) for name in names]

@@ -248,7 +248,7 @@ def _quiet(value: object) -> str:
 def _database(value: object) -> str:
     text = words(value)
     if text.startswith(("postgresql:", "postgres:")):
-        raise wrong("is not supported yet", 'write "sqlite:gateway.db"')
+        raise wrong("names PostgreSQL, which is not supported yet", 'write "sqlite:gateway.db"')
     if not text.startswith("sqlite:") or not text.removeprefix("sqlite:").strip("/"):
         raise wrong("must begin with sqlite: and name a file", 'write "sqlite:gateway.db"; it is looked for in state')
     return text.removeprefix("sqlite:")

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from pydantic_core import ErrorDetails
 
-from gateway.config.document import Document, secretish
+from gateway.config.document import Document, disguised, secretish
 from gateway.config.place import KeyPath, Problem
 from gateway.config.schema import LISTS, keys
 
@@ -71,8 +71,10 @@ def shown(value: object) -> str:
         return str(value).lower()
     if isinstance(value, str):
         text = value if len(value) <= _LONGEST else f"{value[:_LONGEST]}..."
+        if "://" in text and "@" in text:
+            text = f"{text.partition('://')[0]}://..."
         # repr would double the backslashes of a regular expression.
-        return f"'{text}'" if text.isprintable() else repr(text)
+        return disguised(f"'{text}'" if text.isprintable() else repr(text))
     if isinstance(value, (int, float)):
         return str(value)
     if isinstance(value, (date, time)):
@@ -117,7 +119,7 @@ def _wrong(error: ErrorDetails, path: KeyPath) -> tuple[str, str]:
             near = get_close_matches(value, words, n=1) if isinstance(value, str) else []
             return f"must be one of {', '.join(words)}", f'did you mean "{near[0]}"?' if near else ""
         case "greater_than_equal" | "greater_than":
-            return f"must be {context['ge']} or more" if "ge" in context else f"must be more than {context['gt']}", ""
+            return f"must be {context['ge']} or more" if "ge" in context else f"must be more than {context['gt']:g}", ""
         case "less_than_equal":
             return f"must be {context['le']} or less", ""
         case "too_long" | "string_too_long":

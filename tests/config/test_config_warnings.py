@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gateway.config import Config
+
+Loader = Callable[..., Config]
+ACCOUNT = "AC" + "0" * 32
+NUMBER = '[[number]]\nname = "service"\nphone = "202-555-0100"\nprovider = "twilio"\n'
+TWILIO = f'[twilio]\naccount_sid = "{ACCOUNT}"\nauth_token = {{ env = "SET_BY_TESTS" }}\n'
+
+
+def texts(config: Config) -> list[str]:
+    return [warning.text for warning in config.warnings]
+
+
+@pytest.mark.parametrize(
+    ("tables", "expected"),
+    [
+        pytest.param('[policy]\nquiet_hours = "20:00-08:00"\n', "policy.quiet_hours has no effect yet", id="quiet"),
+        pytest.param("[policy]\nflood_per_minute = 5\n", "policy.flood_per_minute has no effect yet", id="flood"),
+        pytest.param('[policy]\nfallback_after = "1 h"\n', "policy.fallback_after has no effect yet", id="fallback"),
+        pytest.param("[replies]\nask = true\n", "replies.ask has no effect yet", id="ask"),
+        pytest.param("vouches = true\n", "sender.vouches has no effect yet", id="vouches"),
+        pytest.param('answer_from = ["*@example.com"]\n', "sender.answer_from has no effect yet", id="answer_from"),
+        pytest.param('[[rule]]\nwhen = "x"\n', "[[rule]] has no effect yet", id="rule"),
+        pytest.param('[[template]]\nname = "ready"\n', "[[template]] has no effect yet", id="template"),
+        pytest.param('[[answer]]\nto = "x"\n', "[[answer]] has no effect yet", id="answer"),
+        pytest.param(
+            NUMBER,
+            "texts to customers by number 'service' are refused until [twilio] is configured",
+            id="number without account",
+        ),
+        pytest.param(
+            NUMBER.replace("twilio", "flowroute"),
+            "texts by number 'service' are refused: flowroute is not supported yet",
+            id="provider of a later version",
+        ),
+        pytest.param(TWILIO, "[twilio] is configured, but there is no [[number]] to text from", id="no number"),
+        pytest.param(
+            'login = "jobs"\npassword_hash = "$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHRzYWx0$'
+            'aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g"\n',
+            "sender.password_hash takes 64 MB of memory for each login",
+            id="heavy hash",
+        ),
+        pytest.param(
+            '[[sender]]\nname = "all"\nnetworks = ["0.0.0.0/0"]\n',
+            "sender.networks: 0.0.0.0/0 lets everybody who reaches the door send texts as 'all'",
+            id="everybody",
+        ),
+    ],
+)
+def test_what_the_admin_should_know_is_a_warning(loaded: Loader, tables: str, expected: str) -> None:
+    assert texts(loaded(tables=tables)) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("tables", "expected"),
+    [
+        pytest.param(
+            '[policy]\nquiet_hours = ""\nflood_per_minute = 0\nfallback_after = "15 min"\n[replies]\nask = false\n',
+            [],
+            id="defaults that are written out",
+        ),
+        pytest.param(NUMBER + TWILIO, [], id="number and account"),
+    ],
+)
+def test_what_changes_nothing_is_no_warning(loaded: Loader, tables: str, expected: list[str]) -> None:
+    assert texts(loaded(tables=tables)) == expected
+
+
+@pytest.mark.parametrize(
+    ("employee", "paid", "expected"),
+    [
+        pytest.param('carrier = "mine"', "", [], id="a carrier that works"),
+        pytest.param("", NUMBER + TWILIO, [], id="no carrier, and an account"),
+        pytest.param(
+            "", "", ["texts to alice are refused: neither a carrier nor a provider can bring them"], id="no way"
+        ),
+        pytest.param(
+            'carrier = "att"', "", ["texts to alice are refused: AT&T closed txt.att.net on 2025-06-17"], id="retired"
+        ),
+        pytest.param(
+            'carrier = "att"\nfallback = "provider"',
+            NUMBER + TWILIO,
+            ["texts to alice go by the paid provider: AT&T closed txt.att.net on 2025-06-17"],
+            id="retired, with a fallback",
+        ),
+        pytest.param(
+            'carrier = "ended"',
+            "",
+            ["texts to alice are refused: Ended closed ended.example on 2020-01-31"],
+            id="ended",
+        ),
+        pytest.param(
+            'carrier = "maybe"',
+            "",
+            ["texts to alice are refused until confirmed: nobody has shown that maybe.example works"],
+            id="unverified",
+        ),
+        pytest.param(
+            'carrier = "mine"\nchannel = "mms"',
+            "",
+            ["texts to alice are refused: Mine has no mms gateway"],
+            id="no mms",
+        ),
+    ],
+)
+def test_an_employee_who_is_not_texted_by_carrier_is_a_warning(
+    loaded: Loader, tmp_path: Path, employee: str, paid: str, expected: list[str]
+) -> None:
+    (tmp_path / "carriers.toml").write_text("""
+[mine]
+name = "Mine"
+[mine.sms]
+address = "{national}@mine.example"
+status = "active"
+[ended]
+name = "Ended"
+[ended.sms]
+address = "{national}@ended.example"
+status = "retiring"
+ends = 2020-01-31
+[maybe]
+name = "Maybe"
+[maybe.sms]
+address = "{national}@maybe.example"
+status = "unverified"
+""")
+
+    config = loaded(tables=f'{paid}[[employee]]\nname = "alice"\nphone = "202-555-0101"\n{employee}\n')
+
+    assert texts(config) == expected
