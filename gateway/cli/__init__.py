@@ -51,7 +51,10 @@ class Commands(click.Group):
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="gateway")
 @click.option(
-    "-c", "--config", type=click.Path(), help="config.toml; default $GATEWAY_CONFIG, ./config.toml, /etc/gateway/config.toml"
+    "-c",
+    "--config",
+    type=click.Path(),
+    help="config.toml; default $GATEWAY_CONFIG, ./config.toml, /etc/gateway/config.toml",
 )
 @click.pass_context
 def cli(ctx: click.Context, config: str | None) -> None:

@@ -20,7 +20,9 @@ def command() -> click.Command:
     return check
 
 
-@click.command(help="Check the configuration as serve would, and look up MX records.  0: it can be used, 78: it cannot.")
+@click.command(
+    help="Check the configuration as serve would, and look up MX records.  0: it can be used, 78: it cannot."
+)
 @json_option
 @config_option
 def check(as_json: bool, config_path: str | None) -> None:

@@ -11,7 +11,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -44,7 +44,7 @@ def load(config_path: str | None, *, secrets: bool = True) -> Any:
 
 
 def ask(config: Any, verb: str, *, offline: bool = True, **arguments: Any) -> dict[str, Any]:
-    """The daemon's answer, or without a daemon the answer from the store under the state lock; a no ends the command."""
+    """The daemon's answer, or without a daemon the answer from the store under the state lock; a no ends it."""
     answer = _from_daemon(config, verb, arguments)
     if answer is None:
         if not offline:
@@ -96,10 +96,10 @@ class _Unix(http.client.HTTPConnection):
 
 
 def _short(path: Path) -> str:
-    return str(path) if len(str(path).encode()) < 100 else os.path.relpath(path)
+    return min(str(path), os.path.relpath(path), key=len)
 
 
-def fail(text: str, code: int = NO) -> Any:
+def fail(text: str, code: int = NO) -> NoReturn:
     """Prints the sentence to stderr and ends with the code."""
     click.echo(f"gateway: {text}", err=True)
     sys.exit(code)

@@ -14,7 +14,9 @@ def command() -> click.Command:
     return consent
 
 
-@click.group(help="Show, grant and revoke consent.  The ledger is append-only; a STOP is lifted only by the phone itself.")
+@click.group(
+    help="Show, grant and revoke consent.  The ledger is append-only; a STOP is lifted only by the phone itself."
+)
 def consent() -> None:
     """The group itself does nothing."""
 
@@ -43,11 +45,20 @@ def show(phone: str, as_json: bool, config_path: str | None) -> None:
 @click.option("--disclosure", default="", help="Version of the words that were shown.")
 @json_option
 @config_option
-def grant(  # noqa: PLR0917 - click passes by name
+def grant(
     phone: str, method: str, evidence: str, klass: str, disclosure: str, as_json: bool, config_path: str | None
 ) -> None:
-    entry = {"phone": phone, "method": method, "evidence": evidence, "klass": klass, "disclosure": disclosure}
-    _told(ask(load(config_path), "consent.grant", actor=actor(), **entry)["rows"], "may be texted", as_json)
+    answer = ask(
+        load(config_path),
+        "consent.grant",
+        phone=phone,
+        method=method,
+        evidence=evidence,
+        klass=klass,
+        disclosure=disclosure,
+        actor=actor(),
+    )
+    _told(answer["rows"], "may be texted", as_json)
 
 
 @consent.command(help="Record that the person behind PHONE no longer wants texts.")
@@ -57,8 +68,8 @@ def grant(  # noqa: PLR0917 - click passes by name
 @json_option
 @config_option
 def revoke(phone: str, method: str, evidence: str, as_json: bool, config_path: str | None) -> None:
-    entry = {"phone": phone, "method": method, "evidence": evidence}
-    _told(ask(load(config_path), "consent.revoke", actor=actor(), **entry)["rows"], "will not be texted", as_json)
+    answer = ask(load(config_path), "consent.revoke", phone=phone, method=method, evidence=evidence, actor=actor())
+    _told(answer["rows"], "will not be texted", as_json)
 
 
 def _told(rows: list[dict[str, object]], words: str, as_json: bool) -> None:

@@ -14,7 +14,9 @@ def command() -> click.Command:
     return hash_password
 
 
-@click.command("hash-password", help="Make the password_hash of a [[sender]] from a password that is asked for, or piped in.")
+@click.command(
+    "hash-password", help="Make the password_hash of a [[sender]] from a password that is asked for, or piped in."
+)
 def hash_password() -> None:
     from gateway.config import hash_password as hashed
 

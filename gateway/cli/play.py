@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.message import EmailMessage
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,10 +18,10 @@ from rich.console import Console
 
 from gateway.app import House, Serving, owned
 from gateway.cli.timeline import Beat, Bubble, Handset, Letter, beat, console, scene
-from gateway.config import load
+from gateway.config import Config, load
 from gateway.core import phone as phones
 from gateway.core.model import Phone
-from gateway.simulator.journal import Mailed
+from gateway.simulator.journal import Journal, Mailed, Texted
 from gateway.simulator.texts import Text
 from gateway.simulator.world import World
 
@@ -127,7 +128,7 @@ class Stage:
                 made, sender=SHOP, recipients=[to], hostname="127.0.0.1", port=self.port, start_tls=False
             )
         except aiosmtplib.SMTPRecipientsRefused as refused:
-            return str(refused.recipients[0])
+            return f"{refused.recipients[0].code} {refused.recipients[0].message}"
         return answer
 
 
@@ -153,12 +154,19 @@ async def play(folder: Path, *, leave: bool) -> bool:
     return stage.right
 
 
-def _configured(folder: Path, world: World, account: str, token: str) -> object:
+def _configured(folder: Path, world: World, account: str, token: str) -> Config:
     secret = folder / "token"
     secret.touch(mode=0o600)
     secret.write_text(token)
     text = _CONFIG.format(
-        domain=DOMAIN, relay=world.mail.port, ours=OURS, shop=SHOP, account=account, api=world.api_url, bob=BOB, alice=ALICE
+        domain=DOMAIN,
+        relay=world.mail.port,
+        ours=OURS,
+        shop=SHOP,
+        account=account,
+        api=world.api_url,
+        bob=BOB,
+        alice=ALICE,
     )
     path = folder / "config.toml"
     path.write_text(text)
@@ -202,7 +210,11 @@ async def _answer(stage: Stage) -> None:
     quoted = "\n".join(f"> {line}" for line in reply.text.splitlines())
     text = f"10 is fine, see you then!\n\nOn Tuesday Maria wrote:\n{quoted}\n"
     await stage.mail(
-        to, f"Re: {reply.message['Subject']}", text, "<answer.1@shop.example.com>", In_Reply_To=reply.message["Message-ID"]
+        to,
+        f"Re: {reply.message['Subject']}",
+        text,
+        "<answer.1@shop.example.com>",
+        In_Reply_To=reply.message["Message-ID"],
     )
     stage.show("front desk", "mail in", f"answers the mail, to {to}")
     await stage.expect(
@@ -217,7 +229,7 @@ async def _dispatch(stage: Stage) -> None:
     stage.show("job system", "mail in", f'to bob@{DOMAIN}: "{words}"')
     await stage.expect(
         "Bob",
-        "carrier mail",
+        "by carrier",
         f'2025550102@vtext.com: "{words}"',
         lambda w: next((m for m in w.mails if m.is_for("2025550102@vtext.com") and m.text == words), None),
     )
@@ -274,7 +286,11 @@ def _panels(stage: Stage) -> None:
     surprises = stage.world.surprises
     if surprises:
         stage.show("simulator", "surprised", "; ".join(surprises), False)
-    done = "Every step happened as it should." if stage.right else "Something did not happen as it should; see FAILED above."
+    done = (
+        "Every step happened as it should."
+        if stage.right
+        else "Something did not happen as it should; see FAILED above."
+    )
     stage.out.print(done)
 
 
@@ -302,7 +318,7 @@ async def _stay(stage: Stage, folder: Path) -> None:
                 f"  printf 'Subject: RO 1045\\n\\nBrakes done.\\n' | curl -s smtp://{smtp} "
                 f"--mail-from {SHOP} --mail-rcpt alice@{DOMAIN} -T -",
                 f"  curl -s {stage.world.api_url}/simulator/text -d "
-                f"'{{\"from\": \"{ALICE}\", \"to\": \"{OURS}\", \"body\": \"On my way\"}}'   # Alice texts back",
+                f'\'{{"from": "{ALICE}", "to": "{OURS}", "body": "On my way"}}\'   # Alice texts back',
                 f"  gateway trace -c {config} {MARIA}",
                 f"  gateway queue list -c {config} --all",
                 "",
@@ -324,12 +340,16 @@ async def _tell(stage: Stage, seen: int) -> None:
     """Shows what comes after the play."""
     journal = stage.world.journal
     while True:
-        await journal.wait(lambda: len(journal.entries) > seen, 10**6)
+        await journal.wait(partial(_longer, journal, seen), 10**6)
         for entry in journal.entries[seen:]:
             if isinstance(entry, Mailed):
-                stage.show("mail", "out", f'{", ".join(r.address for r in entry.rcpt_to)}: "{entry.text.split(chr(10))[0]}"')
-            elif hasattr(entry, "body"):
-                stage.show("text", str(entry.direction), f'{entry.author} -> {entry.to}: "{entry.body}"')
+                stage.show(
+                    "mail", "out", f'{", ".join(r.address for r in entry.rcpt_to)}: "{entry.text.split(chr(10))[0]}"'
+                )
+            elif isinstance(entry, Texted):
+                stage.show("text", entry.direction, f'{entry.author} -> {entry.to}: "{entry.body}"')
         seen = len(journal.entries)
 
 
+def _longer(journal: Journal, seen: int) -> bool:
+    return len(journal.entries) > seen

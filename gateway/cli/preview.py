@@ -15,7 +15,9 @@ def command() -> click.Command:
     return preview
 
 
-@click.command(help="Show what a mail to TO would do.  MAIL is a file with a whole mail, - reads it from standard input.")
+@click.command(
+    help="Show what a mail to TO would do.  MAIL is a file with a whole mail, - reads it from standard input."
+)
 @click.argument("to", metavar="TO")
 @click.argument("mail", metavar="[MAIL]", type=click.File("rb"), required=False)
 @click.option("--sender", default="", help="In whose name; default the first [[sender]].")
@@ -33,7 +35,9 @@ def preview(to: str, mail: BinaryIO | None, sender: str, as_json: bool, config_p
 
 def _shown(row: dict[str, Any]) -> str:
     route = row["route"] or {}
-    way = " ".join(str(v) for v in (route.get("courier"), route.get("carrier") or route.get("number"), route.get("address")) if v)
+    way = " ".join(
+        str(v) for v in (route.get("courier"), route.get("carrier") or route.get("number"), route.get("address")) if v
+    )
     lines = [
         ("to", row["to"]),
         ("who", " ".join(str(v) for v in (row["kind"], row["person"]) if v)),

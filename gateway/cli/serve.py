@@ -14,7 +14,9 @@ def command() -> click.Command:
     return serve
 
 
-@click.command(help="Run the daemon in the foreground.  Events go to stdout; SIGTERM drains and ends it, SIGHUP reads the rules anew.")
+@click.command(
+    help="Run the daemon in the foreground.  Events go to stdout; SIGTERM drains it, SIGHUP reads the rules anew."
+)
 @config_option
 def serve(config_path: str | None) -> None:
     config = load(config_path)

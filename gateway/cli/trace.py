@@ -95,7 +95,9 @@ def _delivery(row: Row) -> list[str]:
     due = f", due {_time(row['due_at'])}" if row["fate"] in ("waiting", "unknown") else ""
     lines = [_head(row, f"delivery   {row['id']}  by {row['courier']} to {row['to']}: {fate}{why}{due}")]
     for attempt in row["attempts"]:
-        answer = " ".join(str(v) for v in (attempt["outcome"], attempt["code"], attempt["note"], attempt["remote_id"]) if v)
+        answer = " ".join(
+            str(v) for v in (attempt["outcome"], attempt["code"], attempt["note"], attempt["remote_id"]) if v
+        )
         lines.append(f"{_time(attempt['started_at'])}    attempt {attempt['attempt']}, {attempt['ms']} ms: {answer}")
     for receipt in row["receipts"]:
         said = receipt["note"] or receipt["fate"]
