@@ -64,12 +64,13 @@ def _chosen(function: ast.AST, module: ast.Module) -> set[str]:
 
 
 def table() -> str:
-    """The whole table; an event that no code emits has an empty last column."""
+    """The whole table; an event that no code emits yet says so."""
     fields: defaultdict[str, list[str]] = defaultdict(list)
     for _, name, given in calls():
         fields[name] += [field for field in given if field not in fields[name]]
     rows = (
-        f"| `{name}` | {level} | {meaning} | {' '.join(f'`{field}`' for field in fields[name])} |\n"
+        f"| `{name}` | {level} | {meaning} | "
+        f"{' '.join(f'`{field}`' for field in fields[name]) if name in fields else 'not emitted yet'} |\n"
         for name, (level, meaning) in EVENTS.items()
     )
     return HEAD + "".join(rows)

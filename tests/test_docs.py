@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import click
@@ -68,6 +70,18 @@ def test_every_dependency_is_justified_and_nothing_else_is() -> None:
 
     assert sorted(name for name, _ in rows) == sorted(map(name_of, wanted))
     assert [name for name, cells in rows if not all(cell.strip() for cell in cells.split("|"))] == []
+
+
+def test_every_dependency_of_the_daemon_is_imported() -> None:
+    trees = [ast.parse(path.read_text()) for path in (ROOT / "gateway").rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    modules = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    modules |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    homes = packages_distributions()
+    imported = {name.replace("_", "-") for module in modules for name in homes.get(module.partition(".")[0], [])}
+    declared = {name_of(requirement) for requirement in PROJECT["project"]["dependencies"]}
+
+    assert declared - imported == {"tzdata"}, "zoneinfo finds tzdata by itself; what else nothing imports is not needed"
 
 
 def test_the_readme_starts_with_the_two_commands() -> None:

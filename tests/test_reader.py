@@ -1,0 +1,345 @@
+"""Mail is read in a child process: a crafted mail costs itself and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from gateway.core.model import Reading, Unreadable
+from gateway.ports import Reader, ReaderUnavailable
+from gateway.reader import Limits, MailReader
+
+FROM = b"From: shop@jobs.example\r\n"
+SIMPLE = FROM + b"Subject: Ready\r\nReferences: <a@x> <b@x>\r\n\r\nYour car is ready.\r\nDo not reply.\r\n"
+
+
+def html(body: bytes) -> bytes:
+    return FROM + b"Content-Type: text/html\r\n\r\n" + body
+
+
+def nested(count: int) -> bytes:
+    return FROM + b"".join(
+        b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (i, i) for i in range(count)
+    )
+
+
+def bulky(megabytes: int) -> bytes:
+    """A mail whose attachment takes the parser about a second of CPU for every 40 MB."""
+    line = b"QUFB" * 19 + b"\r\n"
+    head = (
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nwords\r\n--b\r\nContent-Type: image/png\r\n\r\n"
+    )
+    return FROM + head + line * (megabytes * 1_000_000 // len(line)) + b"--b--\r\n"
+
+
+TORTURE = {
+    "content type of 32,000 semicolons": FROM + b"Content-Type: text/plain" + b";" * 32_000 + b"\r\n\r\nx",
+    "32,000 recipients": FROM + b"To: " + b"a," * 32_000 + b"\r\n\r\nx",
+    "32,000 authors": b"From: " + b"a," * 32_000 + b"\r\n\r\nx",
+    "100,000 parts": FROM + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\nx\r\n" * 100_000,
+    "990 nestings": nested(990),
+    "1,900 nestings of one boundary": FROM + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n" * 1_900,
+    "990 messages in messages": FROM + b"Content-Type: message/rfc822\r\n\r\n" * 990,
+    "open tags": html(b"<a " * 20_000),
+    "open comments": html(b"<!--" * 20_000),
+    "open instructions": html(b"<?" * 50_000),
+    "open sections": html(b"<![CDATA[" * 20_000),
+    "50,000 open elements": html(b"<b>" * 50_000 + b"x"),
+    "20,000 nested elements": html(b"<div>" * 20_000 + b"x" + b"</div>" * 20_000),
+    "tables in tables": html(b"<table><tr><td>" * 20_000 + b"x"),
+    "open scripts": html(b"<script>" * 30_000),
+    "a long reference": html(b"<div>" * 300 + b"&#" + b"9" * 100_000 + b";"),
+    "1,000 open comments in From": b"From: " + b"(" * 1_000 + b"\r\n\r\nx",
+    "1,000 open comments in To": FROM + b"To: " + b"(" * 1_000 + b"\r\n\r\nx",
+    "an open quote": b'From: "\r\nTo: "\r\n\r\nx',
+    "a comment and a colon": b"From: (c):\r\nTo: (c):\r\n\r\nx",
+    "a parameter without a value": FROM + b"Content-Type: text/plain; name*\r\n\r\nx",
+    "NUL in the charset": FROM + b'Content-Type: text/plain; charset="a\0b"\r\n\r\nx\xe9',
+    "a message id in square brackets": FROM + b"Message-ID: <[x@y]>\r\n\r\nx",
+    "encoded words without end": b"Subject: " + b"=?a?q?" * 5_000 + b"\r\n\r\nx",
+    "5,000 encoded words": b"Subject: " + b"=?utf-8?q?=C3?= " * 5_000 + b"\r\n\r\nx",
+    "spaces": FROM + b"\r\n" + b" " * 250_000 + b"x",
+    "attributions without end": FROM + b"\r\n" + (b"On 1 " * 190 + b"\r\n") * 8,
+    "quotes without end": FROM + b"\r\n" + b"> " * 100_000,
+    "a report of parentheses": FROM + b"To: " + b"(" * 5_000 + b"\r\nSubject: failure notice\r\n\r\n<a@b>:\r\n" * 2,
+    "nothing": b"",
+    "no header": b"\r\n\r\nx",
+    "every byte": bytes(range(256)) * 64,
+    **{
+        f"charset {name}": FROM + f"Content-Type: text/plain; charset={name}\r\n\r\n".encode() + b"h\xe9llo"
+        for name in ("no-such", "rot13", "zlib", "bz2", "idna", "undefined", "punycode", "hex", "utf-7", "mbcs", "\x01")
+    },
+}
+
+Make = Callable[..., MailReader]
+
+
+@pytest.fixture
+async def make() -> AsyncIterator[Make]:
+    made: list[MailReader] = []
+
+    def one(*, children: int = 1, cut_after: tuple[str, ...] = (), **limits: float) -> MailReader:
+        made.append(MailReader(cut_after, children=children, limits=Limits(**limits)))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield one
+    for reader in made:
+        await reader.close()
+
+
+async def read(reader: Reader, raw: bytes) -> Reading:
+    found = await reader.read(raw)
+    assert isinstance(found, Reading), found
+    return found
+
+
+class Turns:
+    """Counts how often the loop gets to a timer of a millisecond."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._loop = asyncio.get_running_loop()
+        self._tick()
+
+    def _tick(self) -> None:
+        self.count += 1
+        self._timer = self._loop.call_later(0.001, self._tick)
+
+    async def pass_by(self, turns: int, tasks: list[asyncio.Task[Reading | Unreadable]]) -> None:
+        """Returns after that many turns, or when a task has ended."""
+        until = self.count + turns
+        while self.count < until and not any(task.done() for task in tasks):
+            await asyncio.wait(tasks, timeout=0.005, return_when=asyncio.FIRST_COMPLETED)
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+
+@pytest.fixture
+async def turns() -> AsyncIterator[Turns]:
+    counting = Turns()
+    yield counting
+    counting.stop()
+
+
+def ended(pid: int) -> Callable[[], bool]:
+    """A wait, of at most 20 s, for the end of a process that need not be our child."""
+    handle = os.pidfd_open(pid)
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+
+    def wait() -> bool:
+        try:
+            return bool(poll.poll(20_000))
+        finally:
+            os.close(handle)
+
+    return wait
+
+
+async def test_a_reading_crosses_the_process_boundary_unchanged(make: Make) -> None:
+    reader = make(cut_after=("do not reply",))
+    found = await read(reader, SIMPLE)
+
+    assert (found.author, found.subject, found.text, found.cut) == (
+        "shop@jobs.example",
+        "Ready",
+        "Your car is ready.",
+        "Do not reply.",
+    )
+    assert found.references == ("<a@x>", "<b@x>")
+    assert found.bounce == ()
+
+
+async def test_a_delivery_report_is_read_in_the_same_child(make: Make) -> None:
+    report = (Path(__file__).parent / "data" / "mails" / "dsn_failed.eml").read_bytes()
+
+    assert (await read(make(), report)).bounce == (
+        "failed",
+        "5.1.1",
+        "550 5.1.1 <2025550143@sms.carrier.example> User unknown",
+    )
+
+
+async def test_crafted_mail_has_an_answer_and_the_next_mail_too(make: Make) -> None:
+    reader = make(children=2)
+    answers = {name: await reader.read(raw) for name, raw in TORTURE.items()}
+
+    assert {name for name, found in answers.items() if not isinstance(found, Reading | Unreadable)} == set()
+    assert {
+        name for name, found in answers.items() if isinstance(found, Unreadable) and "died" in found.reason
+    } == set()
+    assert (await read(reader, SIMPLE)).subject == "Ready"
+
+
+async def test_a_mail_that_takes_too_much_cpu_is_unreadable_and_the_loop_stays_free(
+    make: Make, turns: Turns, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reader = make(cpu_seconds=1, second_for_bytes=10**12, deadline_seconds=60, memory_bytes=8 << 30)
+    await reader.start()
+    reading = asyncio.create_task(reader.read(bulky(150)))
+    await turns.pass_by(20, [reading])
+
+    assert not reading.done()
+    await reading
+    assert reading.result() == Unreadable(reason="it took more than 1 s of CPU")
+    assert "reader.killed" in capsys.readouterr().out
+    assert (await read(reader, SIMPLE)).subject == "Ready"
+
+
+async def test_a_mail_that_needs_too_much_memory_is_unreadable(make: Make) -> None:
+    reader = make(memory_bytes=256 << 20, cpu_seconds=60, deadline_seconds=60)
+    found = await reader.read(bulky(60))
+
+    assert found == Unreadable(reason="it needs more memory than a mail may take")
+    assert (await read(reader, SIMPLE)).subject == "Ready"
+
+
+async def test_a_mail_that_is_not_read_in_time_is_unreadable(make: Make) -> None:
+    reader = make(deadline_seconds=0.001, second_for_bytes=10**12, memory_bytes=8 << 30)
+    found = await reader.read(bulky(40))
+
+    assert isinstance(found, Unreadable)
+    assert "could not be read within" in found.reason
+    assert reader.pids == ()
+
+
+async def test_each_mail_has_its_own_cpu_time(make: Make) -> None:
+    reader = make(cpu_seconds=2, second_for_bytes=10**12, deadline_seconds=60, memory_bytes=8 << 30)
+    await reader.start()
+    pids = reader.pids
+    used = 0.0
+    while used < 2.5:
+        assert (await read(reader, bulky(6))).text == "words"
+        fields = Path(f"/proc/{pids[0]}/stat").read_text().rsplit(")", 1)[1].split()
+        used = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    assert reader.pids == pids
+
+
+async def test_a_child_killed_between_mails_is_replaced_unnoticed(make: Make) -> None:
+    reader = make()
+    await reader.start()
+    (pid,) = reader.pids
+    wait = ended(pid)
+    os.kill(pid, signal.SIGKILL)
+    assert await asyncio.to_thread(wait)
+
+    assert (await read(reader, SIMPLE)).subject == "Ready"
+    assert reader.pids != (pid,)
+
+
+async def test_signals_to_the_group_do_not_end_a_child(make: Make) -> None:
+    reader = make()
+    await reader.start()
+    (pid,) = reader.pids
+    os.kill(pid, signal.SIGTERM)
+    os.kill(pid, signal.SIGINT)
+
+    assert (await read(reader, SIMPLE)).subject == "Ready"
+    assert reader.pids == (pid,)
+
+
+async def test_a_child_is_replaced_after_its_share_of_mails(make: Make) -> None:
+    reader = make(mails_per_child=2)
+    seen = []
+    for _ in range(4):
+        await read(reader, SIMPLE)
+        seen.append(reader.pids)
+
+    assert seen[0] == seen[1] != seen[2] == seen[3]
+
+
+async def test_callers_are_served_in_the_order_in_which_they_ask(make: Make) -> None:
+    reader = make()
+    order: list[str] = []
+
+    async def ask(n: int) -> None:
+        order.append((await read(reader, f"Subject: {n}\r\n\r\nx".encode())).subject)
+
+    await asyncio.gather(*(ask(n) for n in range(20)))
+
+    assert order == [str(n) for n in range(20)]
+
+
+async def test_a_cancelled_read_leaves_no_answer_for_the_next_one(make: Make, turns: Turns) -> None:
+    reader = make(memory_bytes=8 << 30)
+    await reader.start()
+    first = asyncio.create_task(reader.read(bulky(20)))
+    await turns.pass_by(20, [first])
+    assert not first.done()
+    first.cancel()
+
+    assert (await read(reader, SIMPLE)).subject == "Ready"
+    assert first.cancelled()
+
+
+@pytest.mark.parametrize("program", ["/nonexistent/python", "/bin/false", "/bin/echo"])
+async def test_without_a_child_no_mail_is_judged(make: Make, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    reader = make()
+    with monkeypatch.context() as broken:
+        broken.setattr(sys, "executable", program)
+        with pytest.raises(ReaderUnavailable):
+            await reader.start()
+        with pytest.raises(ReaderUnavailable):
+            await reader.read(SIMPLE)
+
+    assert (await read(reader, SIMPLE)).subject == "Ready"
+
+
+async def test_a_closed_reader_judges_no_mail(make: Make, turns: Turns) -> None:
+    reader = make(children=1, memory_bytes=8 << 30)
+    await reader.start()
+    tasks = [asyncio.create_task(reader.read(raw)) for raw in (bulky(20), SIMPLE)]
+    await turns.pass_by(20, tasks)
+    await reader.close()
+    done = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert [type(one) for one in done] == [ReaderUnavailable, ReaderUnavailable]
+    assert reader.pids == ()
+    with pytest.raises(ReaderUnavailable):
+        await reader.read(SIMPLE)
+
+
+async def test_the_child_knows_nothing_of_the_daemons_environment(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_TEST_SECRET", "hush")
+    reader = make()
+    await reader.start()
+
+    assert b"GATEWAY_TEST_SECRET" not in Path(f"/proc/{reader.pids[0]}/environ").read_bytes()
+
+
+PARENT = """
+import asyncio, sys
+from gateway.reader import MailReader
+
+async def main():
+    reader = MailReader(children=1)
+    await reader.start()
+    print(*reader.pids, flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["reading its stdin", "not looking at its stdin"])
+def test_a_child_dies_when_its_parent_is_killed(stopped: bool) -> None:
+    home = Path(__file__).parents[1]
+    with subprocess.Popen([sys.executable, "-c", PARENT], cwd=home, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        wait = ended(pid)
+        if stopped:
+            os.kill(pid, signal.SIGSTOP)
+        parent.kill()
+
+    assert wait()
