@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import stat
+import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -28,16 +28,10 @@ class ControlDoor:
     async def listen(self, path: Path) -> None:
         """Opens the socket; one that a dead daemon left is replaced (the state lock proves that it is dead)."""
         await self._runner.setup()
-        path.unlink(missing_ok=True)
-        before = os.umask(0o177)
-        try:
-            await web.UnixSite(self._runner, str(path)).start()
-        finally:
-            os.umask(before)
-        path.chmod(stat.S_IRUSR | stat.S_IWUSR)
+        await web.SockSite(self._runner, _private(path)).start()
 
     async def close(self) -> None:
-        """Closes the socket and removes it."""
+        """Closes the socket."""
         await self._runner.cleanup()
 
     async def _answer(self, request: web.Request) -> web.Response:
@@ -51,3 +45,20 @@ class ControlDoor:
         except Exception as error:
             emit("engine.failed", loop="command", command=verb, error=repr(error), exc_info=error)
             return web.json_response({"error": "a fault of the gateway; its log has more", "exit": 1}, status=500)
+
+
+def _private(path: Path) -> socket.socket:
+    """A bound socket that is its owner's alone from its first moment."""
+    path.unlink(missing_ok=True)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        sock.bind(_short(path))
+    finally:
+        os.umask(before)
+    return sock
+
+
+def _short(path: Path) -> str:
+    """A name within the 108 bytes that the kernel allows for a socket (unix(7)): the shorter of two."""
+    return min(str(path), os.path.relpath(path), key=len)

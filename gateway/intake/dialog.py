@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import binascii
 import re
 import traceback
@@ -12,6 +13,7 @@ from aiosmtpd.smtp import MISSING, AuthResult, _Missing
 from gateway.events import emit
 from gateway.intake.wire import Cut, Gone, Wire
 
+_BLOCK = 1_048_576  # more than the reader ever holds
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _HTTP = frozenset({"GET", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT"})
 
@@ -24,8 +26,8 @@ class Dialog(Wire):
 
     async def _handle_client(self) -> None:
         try:
-            if self.terms.implicit_tls and self.terms.tls is not None:
-                await self.start_tls(self.terms.tls)
+            if self.handshake is not None:
+                await self.secured(self.handshake)
             await self.push(f"220 {self.hostname} ESMTP")
             while not self.ended:
                 self.check_budgets()
@@ -65,6 +67,65 @@ class Dialog(Wire):
         where = f"{frame.filename.rpartition('/')[2]}:{frame.lineno} in {frame.name}"
         emit("session.failed", peer=self.peer, error=f"{type(error).__name__}: {error}", where=where)
         return "451 4.3.0 A fault of this server, try again later"
+
+    def check_budgets(self) -> None:
+        """Raises Cut when the session has used up its commands, errors or time, or the door is closing."""
+        if self.terms.crowd.stopping:
+            raise Cut("421 4.3.2 This server is stopping, try again later", "")
+        if self.errors >= self.limits.errors:
+            raise Cut("421 4.7.0 Too many errors", "too many errors")
+        if self.commands >= self.limits.commands:
+            raise Cut("421 4.7.0 Too many commands", "too many commands")
+        if self.loop.time() >= self._closes_at:
+            raise Cut("421 4.4.2 This session has lasted too long", "session time")
+        self._room = self.limits.max_bytes + self.limits.slack_bytes
+
+    async def line(self, limit: int) -> bytes:
+        """The client's next line with its end, CRLF or LF.  Longer than `limit`: 500, and what came is thrown away."""
+        while True:
+            self._reset_timeout(min(self.limits.command_seconds, self._closes_at - self.loop.time()))
+            self.idle = True
+            try:
+                line = await self._reader.readuntil(b"\n")
+            except asyncio.LimitOverrunError:
+                raise Cut("500 5.5.2 Line too long", "endless command line") from None
+            except (asyncio.IncompleteReadError, OSError):
+                raise Gone from None
+            finally:
+                self.idle = False
+            if len(line) <= limit:
+                self._reset_timeout()
+                return line
+            await self.push("500 5.5.2 Line too long")
+            self.check_budgets()
+
+    async def block(self) -> bytes:
+        """The bytes of a mail that are there, at least one."""
+        try:
+            block = await self._reader.read(_BLOCK)
+        except OSError:
+            raise Gone from None
+        if not block:
+            raise Gone
+        return block
+
+    def give_back(self, rest: bytes) -> None:
+        """Puts bytes that came behind a mail before those that the reader holds; feed_data cannot after an EOF."""
+        self._reader._buffer[:0] = rest  # type: ignore[attr-defined]  # as aiosmtpd clears it
+
+    async def push(self, status: str | bytes) -> None:
+        """Sends one reply, of one line or several; ASCII, no line over 512 bytes (RFC 5321 4.5.3.1.5)."""
+        text = status.decode("ascii", "replace") if isinstance(status, bytes) else status
+        self.errors += text.startswith("5")
+        self.say(text)
+        try:
+            await self._writer.drain()
+        except OSError:
+            raise Gone from None
+
+    def overtaken(self) -> bool:
+        """Whether the client has sent on without waiting: what came in clear must not count as said under TLS."""
+        return bool(self._reader._buffer)  # type: ignore[attr-defined]  # asyncio offers no look without taking
 
     async def challenge_auth(
         self, challenge: str | bytes, encode_to_b64: bool = True, log_client_response: bool = False

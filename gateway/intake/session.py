@@ -50,8 +50,6 @@ class Session(Dialog):
         self._recipients: dict[str, Recipient] = {}
         self._nobody = "503 5.5.1 RCPT comes before DATA"  # why DATA must wait
 
-    # -- greeting
-
     async def smtp_HELO(self, hostname: str) -> None:  # noqa: N802
         await self._greet(hostname, ())
 
@@ -88,9 +86,7 @@ class Session(Dialog):
             self._set_rset_state()
             self._greeted = False
             self._login = ""
-            await self.start_tls(self.terms.tls)
-
-    # -- login
+            await self.secured(self.shake_hands(self.terms.tls))
 
     def _may_log_in(self) -> bool:
         return self.terms.door is Door.SUBMISSION and (self.secure or self.terms.host.in_network(self.peer))
@@ -132,8 +128,6 @@ class Session(Dialog):
         await self.push("535 5.7.8 Wrong name or password")
         if self._failed_logins >= self.limits.failed_logins:
             raise Cut("421 4.7.0 Too many failed logins", "failed logins")
-
-    # -- a mail
 
     async def smtp_MAIL(self, arg: str | None) -> None:  # noqa: N802
         if await self._must_greet():
@@ -262,8 +256,6 @@ class Session(Dialog):
             reason=no.text,
         )
         await self.push(" ".join(str(no).split()))
-
-    # -- the rest
 
     async def smtp_RSET(self, arg: str) -> None:  # noqa: N802
         if arg:

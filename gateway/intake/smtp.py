@@ -79,11 +79,10 @@ class MailDoor:
             guest.dismiss()
         tasks = [guest.task for guest in guests if guest.task is not None]
         if tasks:
-            _, late = await asyncio.wait(tasks, timeout=grace_seconds)
+            await asyncio.wait(tasks, timeout=grace_seconds)
             for guest in guests:
                 guest.cut()
-            if late:
-                await asyncio.wait(late)
+            await asyncio.wait(tasks)  # those that ended in time as well: it returns after their callbacks
         for server in self._servers:
             await server.wait_closed()
         self._servers.clear()

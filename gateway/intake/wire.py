@@ -11,10 +11,12 @@ import ipaddress
 import math
 import socket
 import ssl
+from asyncio import sslproto
 from typing import ClassVar
 
 from aiosmtpd.smtp import SMTP
 
+from gateway.core.model import Door
 from gateway.events import emit
 from gateway.intake.limits import Terms
 
@@ -22,11 +24,11 @@ _LINGER = 5.0  # seconds for the last words to leave
 _BLOCK = 65_536  # the reader holds twice this much, then the client must wait
 
 
-class Gone(Exception):  # noqa: N818  # an end, not an error
+class Gone(Exception):
     """The other side has left."""
 
 
-class Cut(Exception):  # noqa: N818
+class Cut(Exception):
     """The session must end: what the client is told, and what the log says ('' = nothing)."""
 
     def __init__(self, reply: str, reason: str) -> None:
@@ -57,7 +59,9 @@ class Wire(SMTP):
         self.limits = terms.limits
         self.peer = ""
         self.secure = False
-        self._idle = False  # waiting for the client's next line
+        self.idle = False  # waiting for the client's next line
+        self._mute = terms.implicit_tls  # plain words would spoil a handshake
+        self.handshake: asyncio.Future[None] | None = None  # under way since the first byte
         self.committing = False
         self.ended = False
         self.commands = 0
@@ -91,19 +95,23 @@ class Wire(SMTP):
     def _closes_at(self) -> float:
         return self._over_at + (self.limits.content_seconds if self.in_mail else 0)
 
-    # -- what the loop calls
+    @property
+    def _known(self) -> bool:
+        return self.terms.door is Door.SUBMISSION and self.terms.host.in_network(self.peer)
 
     # The type of uvloop's transports is no asyncio.Transport at run time, so this cannot be asserted.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._pipe = transport
         self.peer = _address(transport.get_extra_info("peername"))
-        reason = self.terms.crowd.enter(self, self.peer)
+        reason = self.terms.crowd.enter(self, self.peer, known=self._known)
         if reason:
             self._turn_away(transport, reason)
             return
         _no_delay(transport)
         self._over_at = self.loop.time() + self.limits.session_seconds
         super().connection_made(transport)
+        if self.terms.implicit_tls and self.terms.tls is not None:
+            self.handshake = self.shake_hands(self.terms.tls)
         if self.task is not None:
             # Not `finally` in the coroutine: one that is cancelled before its first step never gets there.
             self.task.add_done_callback(self._left)
@@ -131,11 +139,9 @@ class Wire(SMTP):
             self.task.cancel()
         self.transport = None
 
-    # -- what the door calls
-
     def dismiss(self) -> None:
         """Says 421 and hangs up if the client is idle; else the session ends before its next command."""
-        if self._idle:
+        if self.idle:
             self.say("421 4.3.2 This server is stopping, try again later")
             self._hang_up()
 
@@ -145,92 +151,46 @@ class Wire(SMTP):
             self.task.cancel()
         self._pipe.abort()
 
-    # -- reading and writing
-
-    def check_budgets(self) -> None:
-        """Raises Cut when the session has used up its commands, errors or time, or the door is closing."""
-        if self.terms.crowd.stopping:
-            raise Cut("421 4.3.2 This server is stopping, try again later", "")
-        if self.errors >= self.limits.errors:
-            raise Cut("421 4.7.0 Too many errors", "too many errors")
-        if self.commands >= self.limits.commands:
-            raise Cut("421 4.7.0 Too many commands", "too many commands")
-        if self.loop.time() >= self._closes_at:
-            raise Cut("421 4.4.2 This session has lasted too long", "session time")
-        self._room = self.limits.max_bytes + self.limits.slack_bytes
-
-    async def line(self, limit: int) -> bytes:
-        """The client's next line with its end, CRLF or LF.  Longer than `limit`: 500, and what came is thrown away."""
-        while True:
-            self._reset_timeout(min(self.limits.command_seconds, self._closes_at - self.loop.time()))
-            self._idle = True
-            try:
-                line = await self._reader.readuntil(b"\n")
-            except asyncio.LimitOverrunError:
-                raise Cut("500 5.5.2 Line too long", "endless command line") from None
-            except (asyncio.IncompleteReadError, OSError):
-                raise Gone from None
-            finally:
-                self._idle = False
-            if len(line) <= limit:
-                self._reset_timeout()
-                return line
-            await self.push("500 5.5.2 Line too long")
-            self.check_budgets()
-
-    async def block(self) -> bytes:
-        """The bytes of a mail that are there, at least one."""
-        try:
-            block = await self._reader.read(_BLOCK * 16)
-        except OSError:
-            raise Gone from None
-        if not block:
-            raise Gone
-        return block
-
-    def give_back(self, rest: bytes) -> None:
-        """Puts bytes that came behind a mail before those that the reader holds; feed_data cannot after an EOF."""
-        self._reader._buffer[:0] = rest  # type: ignore[attr-defined]  # as aiosmtpd clears it
-
-    async def push(self, status: str | bytes) -> None:
-        """Sends one reply, of one line or several; ASCII, no line over 512 bytes (RFC 5321 4.5.3.1.5)."""
-        text = status.decode("ascii", "replace") if isinstance(status, bytes) else status
-        self.errors += text.startswith("5")
-        self.say(text)
-        try:
-            await self._writer.drain()
-        except OSError:
-            raise Gone from None
-
     def say(self, text: str) -> None:
         """Writes a reply and does not wait until it has left."""
-        if text and not self._pipe.is_closing():
+        if text and not self._mute and not self._pipe.is_closing():
             lines = [line[:510].encode("ascii", "replace") for line in text.splitlines()]
             self._pipe.write(b"\r\n".join([*lines, b""]))
 
-    # -- TLS
+    def shake_hands(self, tls: ssl.SSLContext) -> asyncio.Future[None]:
+        """Begins TLS, at once: nothing that comes from now on is read as plain text.  RFC 3207.
 
-    def overtaken(self) -> bool:
-        """Whether the client has sent on without waiting: what came in clear must not count as said under TLS."""
-        return bool(self._reader._buffer)  # type: ignore[attr-defined]  # asyncio offers no look without taking
+        Not `loop.start_tls`: before its first step uvloop may have read, and lost, the client's first words.
+        """
+        self._mute = True
+        waiter: asyncio.Future[None] = self.loop.create_future()
+        self._tls_protocol = sslproto.SSLProtocol(
+            self.loop,
+            self,
+            tls,
+            waiter,
+            server_side=True,
+            call_connection_made=False,
+            ssl_handshake_timeout=self.limits.command_seconds,  # type: ignore[arg-type]  # a float is as good
+        )
+        self._pipe.set_protocol(self._tls_protocol)
+        self._tls_protocol.connection_made(self._pipe)
+        return waiter
 
-    async def start_tls(self, tls: ssl.SSLContext) -> None:
-        """Goes on under TLS.  RFC 3207."""
+    async def secured(self, handshake: asyncio.Future[None]) -> None:
+        """Goes on under TLS when the handshake is done."""
         try:
-            pipe = await self.loop.start_tls(
-                self._pipe, self, tls, server_side=True, ssl_handshake_timeout=self.limits.command_seconds
-            )
+            await handshake
         except OSError as error:
             raise Cut("", f"TLS handshake failed: {getattr(error, 'reason', None) or type(error).__name__}") from None
-        if pipe is None:
+        if self._tls_protocol is None or self._pipe.is_closing():
             raise Gone
+        pipe = self._tls_protocol._get_app_transport()  # type: ignore[attr-defined]  # as loop.start_tls does
         self._pipe = self.transport = pipe
-        self._reader._transport = pipe  # type: ignore[attr-defined]  # asyncio does so from 3.12 on
+        self._reader._transport = pipe  # type: ignore[attr-defined]  # as aiosmtpd does
         self._writer._transport = pipe  # type: ignore[attr-defined]
-        self._over_ssl = True
-        self.secure = True
-
-    # -- time
+        self._over_ssl = self.secure = True
+        self._mute = False
 
     def _reset_timeout(self, duration: float | None = None) -> None:
         """Moves the deadline.  An earlier timer stays and is set again when it fires: a command costs none."""
@@ -262,15 +222,12 @@ class Wire(SMTP):
         if self._timeout_handle is not None:
             self._timeout_handle.cancel()
         # One that does not read keeps a closed connection open for as long as it likes.
-        self._timeout_handle = self.loop.call_later(_LINGER, self._pipe.abort)
-
-    # -- the end
+        self._timeout_handle = self.loop.call_later(min(_LINGER, self.limits.command_seconds), self._pipe.abort)
 
     def _turn_away(self, transport: asyncio.Transport, reason: str) -> None:
         emit("session.rejected", peer=self.peer, reason=reason)
-        if not self.terms.implicit_tls:
-            code = "4.3.2" if reason == "stopping" else "4.7.0"
-            self.say(f"421 {code} {reason.capitalize()}, try again later")
+        code = "4.3.2" if reason == "stopping" else "4.7.0"
+        self.say(f"421 {code} {reason.capitalize()}, try again later")
         transport.close()
 
     def _left(self, task: asyncio.Task[None]) -> None:
