@@ -57,7 +57,7 @@ class Wire(AsyncHttpClient):  # type: ignore[misc]  # the SDK has no types
         )
         self._session: aiohttp.ClientSession | None = None
 
-    async def request(  # noqa: PLR0917  # the SDK's signature
+    async def request(
         self,
         method: str,
         uri: str,

@@ -373,6 +373,38 @@ async def test_closing_says_goodbye_on_every_connection(script: Scripted, courie
     assert relay.lines[-1] == b"QUIT\r\n"
 
 
+async def test_a_mail_under_way_ends_and_takes_its_connection_along_when_we_close(hop: Start, courier: Make) -> None:
+    relay = await hop()
+    mine = courier(relay.port)
+    reached, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hold(_server: SMTP) -> None:
+        reached.set()
+        await go_on.wait()
+
+    relay.does["DATA"] = hold
+    sending = asyncio.create_task(send(mine))
+    await asyncio.wait_for(reached.wait(), 10)
+    await mine.close()
+    go_on.set()
+
+    assert isinstance(await sending, Accepted)
+    await relay.gone(1)
+
+
+@pytest.mark.parametrize("reply", [b"what?\r\n", b"354 more\r\n"])
+async def test_a_connection_whose_answer_made_no_sense_carries_no_other_mail(
+    script: Scripted, courier: Make, reply: bytes
+) -> None:
+    relay = await script(Script(replies={".": reply}))
+    mine = courier(relay.port)
+    assert isinstance(await send(mine), Unclear)
+    relay.replies = {}
+
+    assert isinstance(await send(mine), Accepted)
+    assert relay.lines.count(b"EHLO sms.example.com\r\n") == 2
+
+
 async def test_no_more_mails_are_under_way_than_connections_are_allowed(hop: Start, courier: Make) -> None:
     relay = await hop()
     mine = courier(relay.port, connections=3)
