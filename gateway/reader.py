@@ -41,7 +41,7 @@ class Limits:
     mails_per_child: int = 1_000
 
 
-class _Killed(Exception):  # noqa: N818 -- an end, not an error
+class _Killed(Exception):
     """The child is gone; `final` when the mail is to blame."""
 
     def __init__(self, reason: str, final: bool) -> None:
@@ -55,6 +55,15 @@ class MailReader:
 
     def __init__(self, cut_after: tuple[str, ...] = (), *, children: int = 2, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
+        self._slots = [_Slot() for _ in range(children)]
+        self.configure(cut_after)
+        self._idle: asyncio.Queue[_Slot] = asyncio.Queue()
+        for slot in self._slots:
+            self._idle.put_nowait(slot)
+        self._closed = False
+
+    def configure(self, cut_after: tuple[str, ...]) -> None:
+        """Cuts job mail after these marks from the next mail on; children that know others are replaced."""
         settings = {
             "cut_after": cut_after,
             "cpu_seconds": self._limits.cpu_seconds,
@@ -62,11 +71,8 @@ class MailReader:
             "memory_bytes": self._limits.memory_bytes,
         }
         self._settings = json.dumps(settings).encode()
-        self._slots = [_Slot() for _ in range(children)]
-        self._idle: asyncio.Queue[_Slot] = asyncio.Queue()
         for slot in self._slots:
-            self._idle.put_nowait(slot)
-        self._closed = False
+            slot.mails = self._limits.mails_per_child
 
     @property
     def pids(self) -> tuple[int, ...]:

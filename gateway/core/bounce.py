@@ -62,10 +62,8 @@ def read(raw: bytes) -> Bounce | None:
 def _standard(message: Message) -> Iterator[Bounce]:
     for part, _ in parts.leaves(message):
         blocks = part.get_payload() if part.get_content_type() == "message/delivery-status" else None
-        for block in blocks[:_RECIPIENTS] if isinstance(blocks, list) else ():
-            if not isinstance(block, Message):
-                continue
-            fields = parts.fields(block)
+        inside = blocks[:_RECIPIENTS] if isinstance(blocks, list) else ()
+        for fields in (parts.fields(block) for block in inside if isinstance(block, Message)):
             action = header.token(parts.first(fields, "action"))
             if action in _ACTIONS:
                 said = plain.one_line(parts.first(fields, "diagnostic-code"))

@@ -6,8 +6,6 @@ by the limits of the reader's child process.
 
 from __future__ import annotations
 
-from email.errors import MessageError
-
 from gateway.core import cut, header, parts, plain
 from gateway.core.model import Reading, Unreadable
 
@@ -18,7 +16,7 @@ _LOOP = "x-gateway-loop"
 
 
 def read(raw: bytes, cut_after: tuple[str, ...] = ()) -> Reading | Unreadable:
-    """What a mail says; Unreadable when its structure is beyond the bounds.  Never raises, an empty text is a text.
+    """What a mail says; Unreadable when its structure is beyond the bounds.  An empty text is a text.
 
     `text` is for job mail (the "-- " block and all from a line with one of `cut_after` on removed), `answer` for mails
     to r- addresses (history and signature removed).  `bulk`: List-Id, or Precedence bulk, list, junk or auto_reply;
@@ -28,10 +26,7 @@ def read(raw: bytes, cut_after: tuple[str, ...] = ()) -> Reading | Unreadable:
     message = parts.parse(raw)
     if isinstance(message, Unreadable):
         return message
-    try:
-        return _reading(parts.fields(message), message.get_content_type(), parts.body(message), cut_after)
-    except (MessageError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as fault:
-        return Unreadable(reason=f"its parts cannot be read ({type(fault).__name__})")
+    return _reading(parts.fields(message), message.get_content_type(), parts.body(message), cut_after)
 
 
 def _reading(fields: parts.Fields, kind: str, body: parts.Body, cut_after: tuple[str, ...]) -> Reading:

@@ -23,7 +23,7 @@ _FIELD_BYTES = 8_192  # of one Content-* field
 _BOUNDARIES = 50  # distinct ones: nested multiparts
 _DELIMITERS = 2_000  # lines that may part something
 _MESSAGES = 100  # messages inside of messages
-_TEXT_BYTES = 262_144  # of one text part; a thousand times what a text can hold
+_TEXT_BYTES = 262_144  # of all text parts; a hundred times what a text can hold
 
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 _BOUNDARY = re.compile(rb"boundary(?:\*\d{0,3}\*?)?\s{0,9}=\s{0,9}\"?([^\"\s;]{1,200})")
@@ -110,26 +110,33 @@ def body(message: Message) -> Body:
 
     Attached and named parts are no body while another is there; of the choices of an alternative one is taken.
     """
-    found: dict[str, list[str]] = {"plain": [], "html": [], "named": []}
-    chosen: set[tuple[int, str]] = set()
-    bodies = total = 0
+    found: dict[str, list[tuple[Message, Message | None]]] = {"plain": [], "html": [], "named": [], "": []}
     for part, choice in leaves(message):
-        total += 1
-        kind = _kind(part)
-        if not kind or (choice is not None and (id(choice), kind) in chosen):
-            bodies += bool(kind) and kind != "named"
-            continue
-        words = _text(part, kind)
-        if words.strip():
-            found[kind].append(words)
-            if choice is not None:
-                chosen.add((id(choice), kind))
-        bodies += kind != "named"
+        found[_kind(part)].append((part, choice))
+    others = len(found["named"]) + len(found[""])
     for kind in ("plain", "html", "named"):
-        if found[kind]:
-            used = len(found[kind]) if kind == "named" else 0
-            return Body(text="\n\n".join(found[kind]), attachments=total - bodies - used)
-    return Body(text="", attachments=total - bodies)
+        words = _words(found[kind], kind)
+        if words:
+            return Body(text="\n\n".join(words), attachments=others - (len(words) if kind == "named" else 0))
+    return Body(text="", attachments=others)
+
+
+def _words(candidates: list[tuple[Message, Message | None]], kind: str) -> list[str]:
+    """The texts of parts of one kind that are not blank, one of each alternative, as far as the bound on bytes goes."""
+    words: list[str] = []
+    chosen: set[int] = set()
+    room = _TEXT_BYTES
+    for part, choice in candidates:
+        if room <= 0 or id(choice) in chosen:
+            continue
+        payload = part.get_payload(decode=True)
+        raw = payload[:room] if isinstance(payload, bytes) else b""
+        room -= len(raw)
+        text = _text(part, raw, kind)
+        if text.strip():
+            words.append(text)
+            chosen |= {id(choice)} if choice is not None else set()
+    return words
 
 
 def _kind(part: Message) -> str:
@@ -147,9 +154,7 @@ def _kind(part: Message) -> str:
     return kind
 
 
-def _text(part: Message, kind: str) -> str:
-    payload = part.get_payload(decode=True)
-    raw = payload[:_TEXT_BYTES] if isinstance(payload, bytes) else b""
+def _text(part: Message, raw: bytes, kind: str) -> str:
     about = first(fields(part), "content-type")
     label = _CHARSET.search(about)
     words = plain.clean(plain.decode(raw, label[1] if label else "")).lstrip("\ufeff")

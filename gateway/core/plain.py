@@ -16,6 +16,7 @@ _CHARSETS = re.compile(
 )
 _WESTERN = re.compile(r"|us-ascii|ascii|(?:iso-?)?8859-1|latin-?1|windows-1252|cp1252")
 _WIDE = re.compile(r"utf-?(?:16|32).*")
+_BINARY = re.compile(rb"[\x00-\x08\x0e-\x1f]")  # wide text in any script has such bytes, at the latest in its line ends
 _UTF8, _CP1252 = "utf-8", "cp1252"
 
 _SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
@@ -29,12 +30,12 @@ def decode(raw: bytes, charset: str) -> str:
     """`raw` in `charset` if it is one and fits, else in UTF-8 if it fits, else in Windows-1252.
 
     A western label on bytes that are UTF-8 is taken for the lie that it nearly always is, and so is a wide label on
-    bytes without any NUL.
+    bytes that look like narrow text.
     """
     label = charset.strip(" \t\"'").lower()
     if raw.isascii() and (_WESTERN.fullmatch(label) or label == _UTF8):
         return raw.decode("ascii")
-    lie = _WESTERN.fullmatch(label) or (_WIDE.fullmatch(label) and b"\0" not in raw)
+    lie = _WESTERN.fullmatch(label) or (_WIDE.fullmatch(label) and not _BINARY.search(raw))
     named = None if lie or not _CHARSETS.fullmatch(label) else _strict(raw, label)
     if named is not None:
         return named

@@ -21,7 +21,9 @@ VECTORS: list[dict[str, Any]] = [
 ]
 PLAIN = [vector for vector in VECTORS if not vector["smart_encoding"]]
 SMART = [vector for vector in VECTORS if vector["smart_encoding"]]
-ANY_TEXT = st.text(st.characters(exclude_categories=()) | st.sampled_from("a {€\u200d\ud83d\udc4d\n’½1👍"), max_size=400)
+ANY_TEXT = st.text(
+    st.characters(exclude_categories=()) | st.sampled_from("a {€\u200d\ud83d\udc4d\n’½1👍"), max_size=400
+)
 
 
 @pytest.mark.parametrize("vector", PLAIN, ids=lambda v: v["name"])
@@ -73,7 +75,7 @@ def test_costly_characters_are_told_once_in_their_order() -> None:
 @pytest.mark.parametrize(
     ("written", "sent"),
     [
-        ("Joe’s “garage”", "Joe's \"garage\""),
+        ("Joe’s “garage”", 'Joe\'s "garage"'),
         ("9–10 — ok…", "9-10 - ok..."),
         ("• one\xa0two\tthree\u2009four", "- one two three four"),
         ("a\u200bb\u2060c\ufeffd\xade", "abcde"),
@@ -99,7 +101,7 @@ def test_transliterating_twice_is_the_same_as_once(text: str) -> None:
     assert gsm.transliterate(once) == once
 
 
-@given(st.text(st.sampled_from(sorted(chr(c) for c in range(0x250) if gsm.encoding(chr(c)) == "GSM-7") + ["€", "Δ"])))
+@given(st.text(st.sampled_from([chr(c) for c in range(0x2100) if gsm.encoding(chr(c)) == "GSM-7"])))
 def test_what_the_alphabet_has_is_left_alone(text: str) -> None:
     assert gsm.transliterate(text) == text
 
@@ -128,9 +130,11 @@ def test_a_shortened_text_fits_and_begins_like_the_whole(text: str, most: int) -
         ("á" + "b" * 100, 1, "á" + "b" * 66 + "..."),
         ("x" * 150 + " á", 1, "x" * 150 + "..."),
         ("no bound below one", 0, "no bound below one"),
+        ("á" * 64 + "👍🏽" + "b" * 9, 1, "á" * 64 + "..."),
         ("á" * 66 + "👍🏽" + "b" * 9, 1, "á" * 66 + "..."),
+        ("a" * 157 + " bcd", 1, "a" * 157 + "..."),
     ],
-    ids=["fits", "word end", "one long word", "one long word in ucs-2", "costly end", "zero", "emoji whole"],
+    ids=["fits", "word end", "one long word", "ucs-2", "costly end", "zero", "skin tone", "emoji", "just a word"],
 )
 def test_a_text_is_shortened_at_the_end_of_a_word(text: str, most: int, short: str) -> None:
     assert gsm.shorten(text, most) == short
