@@ -130,15 +130,20 @@ class Clerk:
         self._to_loop(self._ended.set)
 
     def _serve(self, jobs: Sequence[Task]) -> None:
+        error: Exception | None = None
         try:
             self._commit(jobs)
-        except _STORAGE as error:
-            self._fail(jobs, error)
-        except Exception as error:  # the edge of this thread's loop: its callers must hear of a fault of ours
+        except _STORAGE as failed:
+            error = SpoolUnavailable(f"{type(failed).__name__}: {failed}")
+            self._take_back(failed)
+        except Exception as failed:  # the edge of this thread's loop: callers must hear of a fault of ours
+            error = failed
             self._drop_connection()
+        if error is not None:
             for job in jobs:
                 job.fail(error)
         self._to_loop(lambda: _hand_back(jobs))
+        self._tell(error)
 
     def _commit(self, jobs: Sequence[Task]) -> None:
         connection = self._connected()
@@ -146,9 +151,6 @@ class Clerk:
         for job in jobs:
             self._run_one(connection, job)
         connection.execute("COMMIT")
-        if self._failed:
-            self._failed = False
-            emit("spool.recovered", thread=self._name)
 
     def _run_one(self, connection: apsw.Connection, job: Task) -> None:
         connection.execute("SAVEPOINT job")
@@ -169,22 +171,14 @@ class Clerk:
             self._connection = self._connect()
         return self._connection
 
-    def _fail(self, jobs: Sequence[Task], error: Exception) -> None:
-        what = f"{type(error).__name__}: {error}"
-        for job in jobs:
-            job.fail(SpoolUnavailable(what))
-        if isinstance(error, _BROKEN):
-            self._drop_connection()
-        else:
-            self._roll_back()
-        if not self._failed:
-            self._failed = True
-            emit("spool.failed", error=what, thread=self._name)
-
-    def _roll_back(self) -> None:
+    def _take_back(self, error: Exception) -> None:
+        """Ends the transaction; what broke the connection ends that too."""
         connection = self._connection
+        if isinstance(error, _BROKEN) or connection is None:
+            self._drop_connection()
+            return
         # SQLite takes some transactions back by itself, for example on a full disk.
-        if connection is None or connection.get_autocommit():
+        if connection.get_autocommit():
             return
         try:
             connection.execute("ROLLBACK")
@@ -194,8 +188,25 @@ class Clerk:
 
     def _drop_connection(self) -> None:
         connection, self._connection = self._connection, None
-        if connection is not None:
+        if connection is None:
+            return
+        try:
             connection.close(True)
+        except apsw.Error:
+            return  # closing tidies the log up, which needs a disk that works; the next to open the file does it
+
+    def _tell(self, error: Exception | None) -> None:
+        """One event when it begins to fail, one when it works again."""
+        if (error is not None) == self._failed:
+            return
+        self._failed = error is not None
+        try:
+            if error is not None:
+                emit("spool.failed", error=str(error) or repr(error), thread=self._name)
+            else:
+                emit("spool.recovered", thread=self._name)
+        except OSError:
+            return  # nobody reads our events any more: the thread must go on for those who wait
 
     def _to_loop(self, call: Callable[[], object]) -> None:
         try:

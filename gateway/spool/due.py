@@ -42,10 +42,11 @@ SELECT due_at FROM delivery INDEXED BY delivery_due WHERE fate IN ('waiting', 'u
   priority = :priority AND due_at > :now AND (lease_until IS NULL OR lease_until <= :now) ORDER BY due_at LIMIT 1
 """
 _BY_SEQ = DELIVERY + " WHERE d.seq = ?"
-# By delivery_lane.
-_OF_LANE = """
-SELECT d.seq FROM delivery AS d INDEXED BY delivery_lane WHERE d.lane = :lane AND d.fate IN ('waiting', 'unknown')
-"""
+# By delivery_lane, whose condition SQLite must find word for word.
+_OF_LANE = (
+    "SELECT d.seq FROM delivery AS d INDEXED BY delivery_lane "
+    "WHERE d.lane = :lane AND d.fate IN ('waiting', 'sending', 'unknown') AND d.fate <> 'sending'"
+)
 _HEAD = _OF_LANE + _FREE + "ORDER BY d.seq LIMIT 1"
 _LEASE = "UPDATE delivery SET lease_until = ? WHERE seq = ?"
 _GIVE_BACK = """

@@ -27,14 +27,14 @@ _RETRY = """
 UPDATE delivery SET fate = 'waiting', reason = '', note = coalesce(nullif(?, ''), note), due_at = ?, expires_at =
   ?, lookups = 0, lease_until = NULL WHERE id = ?
 """
-_AGAIN = frozenset({Fate.HELD, *BAD_ENDS})
+_AGAIN = frozenset({Fate.WAITING, Fate.HELD, *BAD_ENDS})
 
 
 def may_move(was: Fate, attempt: int, move: Move) -> bool:
     """Whether `move` changes a delivery that stands at `was` after `attempt` attempts.
 
-    The admin and a STOP end what has not left; the admin lets go what was held or ended badly.  All others tell what
-    became of a text that left: it moves forward only, and `delivered` wins over everything.
+    The admin and a STOP end what has not left; the admin lets go what waits, was held or ended badly.  All others
+    tell what became of a text that left: it moves forward only, and `delivered` wins over everything.
     """
     if move.source in (ADMIN, STOP):
         return _may_command(was, move)

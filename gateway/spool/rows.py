@@ -35,6 +35,7 @@ Shown = dict[str, Any]  # a row for people, ready for JSON
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def one(connection: apsw.Connection, sql: str, bindings: apsw.Bindings = ()) -> Row | None:
@@ -85,7 +86,7 @@ def iso(stamped: int | None) -> str | None:
 
 def packed(value: object) -> str:
     """JSON without blanks."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 INBOUND = """
@@ -277,5 +278,6 @@ def _named(select: str, row: Row) -> Shown:
     return {name: moment(value) if _is_time(name) and value is not None else value for name, value in pairs}
 
 
+@functools.cache
 def _is_time(name: str) -> bool:
     return name == "at" or name.endswith("_at")

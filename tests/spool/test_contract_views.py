@@ -1,0 +1,183 @@
+"""The contract of Spool, part four: what people are shown."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+from spooled import (
+    ANN,
+    BEN,
+    NOON,
+    carrier_mail,
+    consent,
+    conversation,
+    delivery,
+    hook,
+    mail,
+    message,
+    move,
+    planned,
+    sent,
+    started,
+    status_hook,
+)
+
+from gateway.core.model import Confirmation, Fate, Kind
+from gateway.core.work import Plan, Writes
+from gateway.ports import Budget, Spool
+
+
+async def told(spool: Spool) -> None:
+    """A reminder that was sent and delivered, and the answer to it."""
+    await spool.write(Writes(consents=(consent(),), conversations=(conversation(),)))
+    await spool.accept(mail())
+    text = message(conversation="talk1")
+    (leased,) = (await spool.plan(Plan(inbound="m1", writes=Writes(messages=(text,), deliveries=(delivery(),))))).leased
+    await spool.start(leased, NOON, 0, None)
+    await spool.write(Writes(moves=(move(Fate.HANDED_OVER, remote_id="SM9"),)))
+    status = status_hook("SM9", "delivered")
+    await spool.accept(status)
+    await spool.plan(Plan(inbound=status.id, writes=Writes(moves=(move(Fate.DELIVERED),))))
+    await spool.accept(hook("SM5"))
+    answer = message("twilio:SM5.1", conversation="talk1", kind=Kind.REPLY)
+    writes = Writes(messages=(answer,), deliveries=(carrier_mail("twilio:SM5.1.1", to="desk@example.com"),))
+    await spool.plan(Plan(inbound="twilio:SM5", writes=writes))
+
+
+WHOLE = [
+    ("consent", "c1"),
+    ("delivery", "m1.1.1"),
+    ("delivery", "twilio:SM5.1.1"),
+    ("inbound", "m1"),
+    ("inbound", "twilio:SM5"),
+    ("inbound", "twilio:SM9:1:delivered"),
+    ("message", "m1.1"),
+    ("message", "twilio:SM5.1"),
+]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"id": "m1"},
+        {"id": "m1.1"},
+        {"id": "m1.1.1"},
+        {"id": "SM9"},
+        {"id": "twilio:SM9:1:delivered"},
+        {"id": "SM5"},
+        {"phone": ANN},
+    ],
+    ids=lambda keys: next(iter(keys.values())),
+)
+async def test_a_story_is_whole_from_wherever_it_is_asked(spool: Spool, keys: dict[str, str]) -> None:
+    await told(spool)
+    rows = await spool.find("story", **keys)
+    names = sorted((row["what"], row["id"]) for row in rows)
+
+    if keys.get("id") == "SM5":  # an answer's story begins with the answer
+        assert set(names) >= {("inbound", "twilio:SM5"), ("message", "twilio:SM5.1"), ("consent", "c1")}
+    else:
+        assert names == WHOLE
+    assert [row["at"] for row in rows] == sorted(row["at"] for row in rows)
+    json.dumps(rows)
+
+
+async def test_a_story_tells_the_attempts_receipts_envelope_and_event(spool: Spool) -> None:
+    await told(spool)
+    rows = {row["id"]: row for row in await spool.find("story", id="m1")}
+
+    assert rows["m1"]["envelope"]["mail_from"] == "jobs@example.com"
+    assert rows["twilio:SM9:1:delivered"]["event"]["status"] == "delivered"
+    assert [r["fate"] for r in rows["m1.1.1"]["receipts"]] == ["handed_over", "delivered"]
+    assert rows["m1.1.1"]["fate"] == "delivered"
+    assert rows["m1"]["at"] == "2026-11-23T17:00:00Z"
+
+
+async def test_nothing_is_told_of_an_id_that_is_not_known(spool: Spool) -> None:
+    await told(spool)
+
+    assert await spool.find("story", id="m7") == []
+    assert await spool.find("story", phone=BEN) == []
+    assert await spool.find("delivery", id="m7") == []
+
+
+async def test_the_queue_shows_the_columns_of_the_contract(spool: Spool) -> None:
+    await planned(spool, delivery(reason="pacing"))
+    (row,) = await spool.find("queue")
+
+    assert row == {
+        "id": "m1.1.1",
+        "message": "m1.1",
+        "to": ANN,
+        "courier": "twilio",
+        "fate": "waiting",
+        "attempts": 0,
+        "due_at": "2026-11-23T17:00:00Z",
+        "code": "",
+        "note": "",
+        "kind": "text",
+        "sender": "jobs",
+        "reason": "pacing",
+        "expires_at": "2026-11-23T21:00:00Z",
+    }
+
+
+async def test_the_queue_shows_what_is_unfinished_and_all_on_demand(spool: Spool) -> None:
+    await sent(spool, delivery("m1.1.1"))
+    await planned(spool, delivery("m2.1.1"), inbound="m2")
+    await spool.accept(mail("m3"))
+
+    assert [row["id"] for row in await spool.find("queue")] == ["m3", "m2.1.1"]
+    assert [row["id"] for row in await spool.find("queue", all=True)] == ["m2.1.1", "m1.1.1"]
+
+
+async def test_the_queue_is_read_in_pages(spool: Spool) -> None:
+    for n in range(2):
+        await spool.accept(mail(f"a{n}"))
+    await planned(spool, *(delivery(f"m1.{n}.1") for n in range(3)))
+    pages = [await spool.find("queue", limit=2, offset=offset) for offset in (0, 2, 4, 6)]
+
+    assert [[row["id"] for row in page] for page in pages] == [
+        ["a0", "a1"],
+        ["m1.0.1", "m1.1.1"],
+        ["m1.2.1"],
+        [],
+    ]
+    assert [row["id"] for row in await spool.find("queue", limit=3, offset=1)] == ["a1", "m1.0.1", "m1.1.1"]
+
+
+async def test_ledger_conversations_confirmations_and_usage_are_shown(spool: Spool, clock) -> None:
+    await spool.write(Writes(consents=(consent("c1"), consent("c2", phone=BEN)), conversations=(conversation(),)))
+    await spool.confirm(Confirmation(employee="alice", address="x@carrier.example", at=NOON, by="admin"))
+    (leased,) = await planned(spool, delivery())
+    await spool.start(leased, NOON, 2, Budget(sender="jobs", day="2026-11-23", month="2026-11"))
+
+    assert [row["id"] for row in await spool.find("consents")] == ["c1", "c2"]
+    assert [row["id"] for row in await spool.find("consents", phone=BEN)] == ["c2"]
+    assert [row["id"] for row in await spool.find("conversations")] == ["talk1"]
+    assert await spool.find("conversations", phone=BEN) == []
+    assert await spool.find("confirmations") == [
+        {"employee": "alice", "address": "x@carrier.example", "at": "2026-11-23T17:00:00Z", "by": "admin"}
+    ]
+    assert await spool.find("usage", sender="jobs") == [
+        {"sender": "jobs", "period": "2026-11-23", "segments": 3},
+        {"sender": "jobs", "period": "2026-11", "segments": 3},
+    ]
+
+
+async def test_an_unknown_view_or_key_is_an_error(spool: Spool) -> None:
+    with pytest.raises(LookupError, match="secrets"):
+        await spool.find("secrets")
+    with pytest.raises(TypeError):
+        await spool.find("queue", colour="red")
+    with pytest.raises(TypeError):
+        await spool.find("story")
+
+
+async def test_a_view_sees_what_was_committed_before_it_was_asked(spool: Spool) -> None:
+    for n in range(20):
+        await started(spool) if n == 0 else await spool.accept(mail(f"a{n}", at=NOON + timedelta(seconds=n)))
+
+        assert len(await spool.find("queue")) == n + 1
