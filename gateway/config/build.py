@@ -138,6 +138,7 @@ def _twilio(tables: Tables, secrets: Secrets) -> TwilioSettings | None:
         api_url=twilio.api_url,
         on_unknown=twilio.on_unknown,
         lookup_after=tuple(twilio.lookup_after),
+        poll_every=twilio.poll_every,
     )
 
 

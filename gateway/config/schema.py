@@ -133,6 +133,7 @@ class Twilio(Table):
     lookup_after: list[Annotated[timedelta, unit.span("1 s", "1 h")]] = Field(
         [timedelta(seconds=20), timedelta(seconds=60), timedelta(seconds=150)], min_length=1, max_length=10
     )
+    poll_every: Annotated[timedelta, unit.span("1 s", "1 h")] = timedelta(seconds=20)
 
 
 class Employee(Table):

@@ -69,6 +69,7 @@ class TwilioSettings:
     api_url: str = "https://api.twilio.com"  # without the trailing slash
     on_unknown: str = "reconcile"  # reconcile | hold
     lookup_after: tuple[timedelta, ...] = ()
+    poll_every: timedelta = timedelta(seconds=20)  # without webhooks; with them fifteen times as long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

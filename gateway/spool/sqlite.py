@@ -20,7 +20,7 @@ from gateway.core.model import Confirmation, Consent, Inbound
 from gateway.core.work import Delivery, Facts, Needs, Plan, Settlement, Writes
 from gateway.events import emit
 from gateway.ports import Budget, Clock, Committed, Fingerprint, SpoolUnavailable, Started, Stored
-from gateway.spool import accept, attempt, commit, database, due, gather, purge, views
+from gateway.spool import accept, attempt, commit, database, due, gather, marks, purge, views
 from gateway.spool.clerk import Clerk
 from gateway.spool.rows import Shown, stamp
 
@@ -152,6 +152,14 @@ class SqliteSpool:
     async def confirm(self, confirmation: Confirmation) -> None:
         """See ports.Spool."""
         await self._write(lambda connection: commit.confirm(connection, confirmation))
+
+    async def mark(self, name: str) -> datetime | None:
+        """See ports.Spool."""
+        return await self._write(lambda connection: marks.mark(connection, name))
+
+    async def set_mark(self, name: str, at: datetime) -> None:
+        """See ports.Spool."""
+        await self._write(lambda connection: marks.set_mark(connection, name, at))
 
     async def find(self, view: str, **keys: object) -> list[Shown]:
         """See ports.Spool; views.py has the names and keys."""

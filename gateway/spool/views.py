@@ -6,6 +6,7 @@
     consents       phone=None, limit=1000, offset=0    the ledger in its order
     conversations  phone=None, limit=1000, offset=0    last closing first
     confirmations                                      by employee
+    unconfirmed    since, limit=200                    paid texts without a receipt; for the daemon, so times are values
     usage          sender=None, limit=1000, offset=0   segments by sender and period, newest period first
 
 Every view is bounded by an index and its limit: a million finished rows do not slow it down.
@@ -18,6 +19,7 @@ from collections.abc import Callable
 
 import apsw
 
+from gateway.spool.marks import unconfirmed
 from gateway.spool.rows import Shown, one, shown
 from gateway.spool.story import delivery, story
 
@@ -149,5 +151,6 @@ VIEWS: dict[str, Callable[..., list[Shown]]] = {
     "consents": consents,
     "conversations": conversations,
     "confirmations": confirmations,
+    "unconfirmed": unconfirmed,
     "usage": usage,
 }
