@@ -1,189 +1,35 @@
-"""The only file that knows every room: Config -> built house; signals, readiness, shutdown."""
+"""The open house: doors, signals, readiness, shutdown.  With house.py the only file that knows every room."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import signal
-import ssl
 import sys
-from collections.abc import Coroutine, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Coroutine, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 from prometheus_client import Gauge
 
-from gateway.commands import Commands
 from gateway.config import Config, ConfigError, Listener, load
+from gateway.core.carrier import warning
 from gateway.core.model import Consent, Door
 from gateway.core.work import Writes
-from gateway.courier.mail import RelayCourier
-from gateway.courier.twilio import TwilioProvider
 from gateway.courier.twilio_hook import TwilioHooks
-from gateway.deliver import Dispatcher
-from gateway.doorman import Doorman
-from gateway.engine import Engine
 from gateway.events import REGISTRY, emit
+from gateway.house import GRACE_SECONDS, House, StartError, open_spool, owned, tls_context
 from gateway.intake.control import ControlDoor
 from gateway.intake.smtp import Limits, MailDoor
 from gateway.intake.webhook import AdminDoor, WebDoor
 from gateway.notify import notify, watchdog_seconds
-from gateway.ports import Provider, SpoolUnavailable
-from gateway.reader import MailReader
-from gateway.spool.lock import StateLock, StateLocked
-from gateway.spool.sqlite import SpoolCorrupt, SqliteSpool
+from gateway.ports import SpoolUnavailable
 
-GRACE_SECONDS = 30.0
 GAUGE_SECONDS = 5.0
+_FIXED = ("state", "database", "smtp", "http", "relay", "twilio", "dns_servers")  # read at the start alone
 _SIZE = Gauge("gateway_queue", "Rows and bytes of the store, see docs/metrics.md", ["what"], registry=REGISTRY)
 _OPEN = Gauge("gateway_smtp_sessions", "Open SMTP sessions", registry=REGISTRY)
 T = TypeVar("T")
-
-
-class StartError(Exception):
-    """Why the daemon, or a command without one, cannot begin: a sentence with its remedy, and the exit code."""
-
-    def __init__(self, text: str, exit_code: int) -> None:
-        super().__init__(text)
-        self.text = text
-        self.exit_code = exit_code
-
-
-class SystemClock:
-    def now(self) -> datetime:
-        """The time, aware, UTC."""
-        return datetime.now(UTC)
-
-
-class House:
-    """All rooms, built but not open."""
-
-    def __init__(self, config: Config) -> None:
-        self.config = config
-        self.clock = SystemClock()
-        self.spool = SqliteSpool(config.database, clock=self.clock, floor_bytes=config.smtp.min_free_disk)
-        self.reader = MailReader(config.rules.text.cut_after)
-        self.relay = _relay(config)
-        self.providers: dict[str, Provider] = {}
-        self._twilio = _twilio(config)
-        if self._twilio is not None:
-            self.providers["twilio"] = self._twilio
-        self.dispatcher = Dispatcher(
-            spool=self.spool,
-            mail=self.relay,
-            providers=self.providers,
-            rules=lambda: self.config.rules,
-            clock=self.clock,
-            grace_seconds=GRACE_SECONDS,
-        )
-        retention = config.retention
-        self.engine = Engine(
-            spool=self.spool,
-            reader=self.reader,
-            dispatcher=self.dispatcher,
-            rules=lambda: self.config.rules,
-            clock=self.clock,
-            keep_days={"raw": retention.raw, "done": retention.done, "conversations": retention.conversations},
-        )
-        self.room = True
-        self.doorman = Doorman(
-            config=lambda: self.config,
-            spool=self.spool,
-            clock=self.clock,
-            arrived=self.engine.arrived,
-            has_room=lambda: self.room,
-        )
-        self.commands = Commands(
-            config=lambda: self.config,
-            spool=self.spool,
-            reader=self.reader,
-            doorman=self.doorman,
-            clock=self.clock,
-            take=lambda deliveries: self.dispatcher.take(list(deliveries)),
-            refill=self.engine.refill,
-        )
-
-    async def close(self) -> None:
-        """Closes what was opened, in the order in which work flows."""
-        await self.reader.close()
-        await self.relay.close()
-        if self._twilio is not None:
-            await self._twilio.close()
-        await self.spool.close()
-
-
-def _relay(config: Config) -> RelayCourier:
-    relay = config.relay
-    return RelayCourier(
-        host=relay.host,
-        port=relay.port,
-        tls=relay.tls,
-        username=relay.username,
-        password=relay.password.reveal() if relay.password else "",
-        local_hostname=config.rules.domain,
-    )
-
-
-def _twilio(config: Config) -> TwilioProvider | None:
-    if config.twilio is None:
-        return None
-    return TwilioProvider(
-        account_sid=config.twilio.account_sid,
-        auth_token=config.twilio.auth_tokens[0].reveal(),
-        api_url=config.twilio.api_url,
-        public_url=config.http.public_url,
-    )
-
-
-def tls_context(config: Config) -> ssl.SSLContext | None:
-    """The certificate of the doors; None where none is configured.  Raises StartError."""
-    smtp = config.smtp
-    if smtp.tls_certificate is None or smtp.tls_key is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(smtp.tls_certificate, smtp.tls_key)
-    except (OSError, ssl.SSLError) as error:
-        raise StartError(f"{smtp.tls_certificate}: the certificate or its key cannot be read: {error}", 78) from error
-    return context
-
-
-@contextlib.contextmanager
-def owned(config: Config) -> Iterator[None]:
-    """Holds the state directory; StartError 75 while another process does."""
-    lock = StateLock(config.state)
-    try:
-        lock.take()
-    except StateLocked as error:
-        text = f"{error}: only one daemon or command may own it; stop the other first"
-        raise StartError(text, 75) from error
-    except OSError as error:
-        raise StartError(f"the state directory {config.state} cannot be used: {error.strerror}", 78) from error
-    try:
-        yield
-    finally:
-        lock.drop()
-
-
-async def _open_spool(house: House) -> None:
-    try:
-        await house.spool.open()
-    except SpoolCorrupt as error:
-        raise StartError(str(error), 1) from error
-    except (SpoolUnavailable, OSError) as error:
-        raise StartError(f"{house.config.database} cannot be opened: {error}", 69) from error
-
-
-async def offline(config: Config, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """The answer to a command while no daemon runs: from the store, under the state lock.  Raises StartError."""
-    with owned(config):
-        house = House(config)
-        await _open_spool(house)
-        try:
-            return await house.commands.run(verb, arguments)
-        finally:
-            await house.close()
 
 
 class Serving:
@@ -210,11 +56,12 @@ class Serving:
         self.ports: dict[str, list[str]] = {}
         self._signal = asyncio.Event()
         self._loops: asyncio.Task[None] | None = None
+        self._background: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
         """Opens the store, the loops and then the doors.  Raises StartError."""
         house = self.house
-        await _open_spool(house)
+        await open_spool(house)
         again = await house.spool.recover(house.clock.now(), house.config.rules.lookup_after[0])
         await house.spool.write(Writes(consents=_employees(house.config, house.clock.now())))
         await house.reader.start()
@@ -228,6 +75,8 @@ class Serving:
             if listener is not None:
                 port = await _bound(listener, door.listen(listener.host, listener.port))
                 self.ports[name] = [str(Listener(listener.host, port))]
+        for text in _ending(house.config, house.clock.now()):
+            emit("carrier.warned", note=text)
         emit("engine.started", doors=self.ports, unfinished=again, state=str(house.config.state))
 
     async def _listen(self, name: str, listeners: Sequence[Listener], door: Door, *, implicit: bool) -> None:
@@ -241,6 +90,7 @@ class Serving:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signal.set)
         loop.add_signal_handler(signal.SIGHUP, self.reload)
+        self._background.append(asyncio.create_task(self.house.catch_up.run()))
         notify("READY=1", f"STATUS=listening on {', '.join(p for ports in self.ports.values() for p in ports)}")
         assert self._loops is not None
         watching = asyncio.create_task(self._watch())
@@ -262,8 +112,18 @@ class Serving:
         except ConfigError as error:
             emit("config.rejected", error=str(error))
             return
-        self.house.config = fresh
-        emit("config.reloaded", warnings=len(fresh.warnings))
+        old, self.house.config = self.house.config, fresh
+        if fresh.rules.text.cut_after != old.rules.text.cut_after:
+            self.house.reader.configure(fresh.rules.text.cut_after)
+        self._background.append(asyncio.create_task(self._enter_employees()))
+        needs_restart = [name for name in _FIXED if getattr(fresh, name) != getattr(old, name)]
+        emit("config.reloaded", warnings=len(fresh.warnings), needs_restart=needs_restart)
+
+    async def _enter_employees(self) -> None:
+        try:
+            await self.house.spool.write(Writes(consents=_employees(self.house.config, self.house.clock.now())))
+        except SpoolUnavailable as error:
+            emit("spool.failed", error=str(error), during="reload")
 
     async def close(self) -> None:
         """No new mail, then what is in hand to its end, then the store; 421 and 503 meanwhile."""
@@ -274,7 +134,7 @@ class Serving:
         await self.control.close()
         self.house.engine.stop()
         if self._loops is not None:
-            await asyncio.gather(self._loops, return_exceptions=True)
+            await asyncio.gather(self._loops, *self._background, return_exceptions=True)
         await self.admin.close()
         await self.house.close()
         emit("engine.stopped")
@@ -323,6 +183,19 @@ def _hooks(config: Config) -> dict[str, TwilioHooks]:
             numbers=[n.phone for n in config.rules.numbers],
         )
     }
+
+
+def _ending(config: Config, now: datetime) -> list[str]:
+    """A sentence for each carrier gateway in use that ends soon, with the employees who will need another way."""
+    today = now.astimezone(config.rules.timezone).date()
+    used: dict[str, list[str]] = {}
+    for employee in config.rules.employees:
+        row = config.rules.carriers.carriers.get(employee.carrier)
+        channel = row.channels.get(employee.channel) if row else None
+        text = warning(channel, today) if channel else ""
+        if text:
+            used.setdefault(text, []).append(employee.name)
+    return [f"{text}: {', '.join(names)}" for text, names in used.items()]
 
 
 def _employees(config: Config, now: datetime) -> tuple[Consent, ...]:

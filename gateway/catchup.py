@@ -84,7 +84,8 @@ class CatchUp:
             return 0
         fresh = 0
         # Newest first, with times in whole seconds: of two in one second the later one listed is the older.
-        for row in sorted(reversed(found), key=lambda r: r.created_at):
+        found.reverse()
+        for row in sorted(found, key=lambda r: r.created_at):
             fresh += await self._keep(_text(row, number))
         await self._spool.set_mark(name, begun)
         if fresh:

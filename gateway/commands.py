@@ -234,7 +234,10 @@ class Commands:
                 move = Move(delivery=delivery["id"], fate=fate, note=note, source="admin")
                 made = await self._spool.write(Writes(moves=(move,)))
                 self._take(made.leased)
-                emit("command.done", command=f"queue {word}", delivery=delivery["id"], actor=actor)
+                if delivery["id"] in made.moved:
+                    emit("command.done", command=f"queue {word}", delivery=delivery["id"], actor=actor)
+                else:
+                    why = "it moved on meanwhile, or there is nothing to send"
             rows.append({"id": delivery["id"], "done": not why, "why": why})
         return rows
 
@@ -279,7 +282,13 @@ class Commands:
         return {"rows": rows, "phone": number, "standing": _state(state, rules.employee_at(number) is not None)}
 
     async def consent_grant(
-        self, phone: str, method: str, evidence: str, klass: str = "informational", disclosure: str = "", actor: str = ""
+        self,
+        phone: str,
+        method: str,
+        evidence: str,
+        klass: str = "informational",
+        disclosure: str = "",
+        actor: str = "",
     ) -> Answer:
         """An entry in the ledger; a no where the person said STOP, which only his START lifts."""
         number = self._phone(phone)
@@ -292,7 +301,9 @@ class Commands:
         state = standing(facts.consents.get(number, ()), rules.brand)
         if state.stopped is not None:
             shown = phones.shown(number)
-            raise CommandFailed(f"{shown} said STOP on {state.stopped.at:%Y-%m-%d}: only a START from that phone lifts it")
+            raise CommandFailed(
+                f"{shown} said STOP on {state.stopped.at:%Y-%m-%d}: only a START from that phone lifts it"
+            )
         return await self._enter(number, "grant", method, evidence, klass, disclosure, actor)
 
     async def consent_revoke(self, phone: str, evidence: str = "", method: str = "verbal", actor: str = "") -> Answer:
@@ -360,6 +371,8 @@ def _cannot(delivery: Answer, word: str) -> str:
     match word:
         case "retry" if fate in ("sending", "handed_over", "delivered"):
             return f"it is {fate}"
+        case "retry" if fate == "unknown":
+            return "it may have been sent, and is being looked up: sending it again could text somebody twice"
         case "cancel" if fate not in ("waiting", "held", "unknown"):
             return f"it is {fate}"
         case "release" if fate != "held":

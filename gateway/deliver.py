@@ -1,20 +1,15 @@
-"""Deliver what is due: gather, veto again, commit the intent, send, judge, settle.
-
-Each way out has a queue of its own in memory (the relay, and each of our numbers), so that a slow one holds up nobody
-else.  A number is paced by segments; a way that is at fault is paused and keeps its queue in the spool.
-"""
+"""Deliver one thing: gather, veto again, commit the intent, send, judge, settle."""
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Protocol
 
 from gateway.core import notice, verdict
-from gateway.core.model import Consent, Fate, Kind
+from gateway.core.model import Consent, Fate, Phone
 from gateway.core.rules import Rules
 from gateway.core.work import (
     Deferred,
@@ -29,33 +24,18 @@ from gateway.core.work import (
     TextParcel,
 )
 from gateway.events import emit
-from gateway.ports import Budget, Clock, MailCourier, Provider, Spool, SpoolUnavailable
+from gateway.ports import Budget, Clock, MailCourier, Provider, Spool, Started
 
-IN_FLIGHT = 20  # requests at once per number; Twilio bounds an account, not a number
-MAILS_AT_ONCE = 4
-CLAIM = 200
-MAIL_BACKLOG = 1000
-PACED_SECONDS = 20  # how much paced work of one number is kept in memory
 LEDGER_TRIES = 5
 
 
-@dataclass(slots=True)
-class Way:
-    """One way out: its queue, its pace, its breaker."""
-
-    name: str
-    bound: int
-    queue: asyncio.PriorityQueue[tuple[int, datetime, str, Delivery]] = field(default_factory=asyncio.PriorityQueue)
-    next_at: float = 0.0  # monotonic time at which the pace allows the next segment
-    open_until: float = 0.0  # breaker: monotonic time until which nothing is tried
-    failures: int = 0
-
-    @property
-    def full(self) -> bool:
-        return self.queue.qsize() >= self.bound
+class Taken(Protocol):
+    def __call__(self, deliveries: Sequence[Delivery], *, later: bool) -> None:
+        """Takes deliveries that are leased to us; `later`: others became due at a time of their own."""
+        ...
 
 
-class Dispatcher:
+class Deliverer:
     def __init__(
         self,
         *,
@@ -64,147 +44,17 @@ class Dispatcher:
         providers: Mapping[str, Provider],
         rules: Callable[[], Rules],
         clock: Clock,
-        grace_seconds: float = 30.0,
+        taken: Taken,
     ) -> None:
         self._spool = spool
         self._mail = mail
         self._providers = providers
         self._rules = rules
         self._clock = clock
-        self._grace = grace_seconds
-        self._ways: dict[str, Way] = {}
-        self._workers: set[asyncio.Task[None]] = set()
-        self._wake = asyncio.Event()
-        self._stop = asyncio.Event()
-        self.turned_at: datetime | None = None
+        self._taken = taken
 
-    # -- taking work
-
-    def take(self, deliveries: Sequence[Delivery]) -> None:
-        """Takes deliveries that are leased to us; what is not due here is given back to the spool."""
-        for delivery in deliveries:
-            way = self._way(delivery)
-            if self._stop.is_set() or way.full:
-                self._spawn(self._give_back(delivery, self._clock.now(), "pacing"))
-            else:
-                way.queue.put_nowait((delivery.priority, delivery.due_at, delivery.id, delivery))
-        self._wake.set()
-
-    def _way(self, delivery: Delivery) -> Way:
-        name = delivery.number or delivery.courier
-        if name not in self._ways:
-            number = self._rules().number(delivery.number)
-            rate = number.segments_per_second if number else 0.0
-            way = Way(name=name, bound=max(IN_FLIGHT, int(rate * PACED_SECONDS)) if number else MAIL_BACKLOG)
-            self._ways[name] = way
-            for _ in range(IN_FLIGHT if number else MAILS_AT_ONCE):
-                self._spawn(self._worker(way))
-        return self._ways[name]
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._workers.add(task)
-        task.add_done_callback(self._workers.discard)
-
-    # -- the loops
-
-    async def run(self) -> None:
-        """Claims what is due until `stop`, then lets what is in flight end within the grace."""
-        while not self._stop.is_set():
-            self.turned_at = self._clock.now()
-            try:
-                pause = await self._claim()
-            except SpoolUnavailable as error:
-                emit("spool.failed", error=str(error), during="claiming")
-                pause = 1.0
-            self._wake.clear() if pause > 0 else None
-            await self._sleep(pause)
-        for way in self._ways.values():
-            for _ in range(max(IN_FLIGHT, MAILS_AT_ONCE)):
-                way.queue.put_nowait((-1, self._clock.now(), "", _END))
-        if self._workers:
-            _, late = await asyncio.wait(set(self._workers), timeout=self._grace)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
-
-    async def _claim(self) -> float:
-        """Takes due deliveries from the spool; answers how many seconds nothing more will be due."""
-        full = frozenset(w.name for w in self._ways.values() if w.full)
-        now = self._clock.now()
-        found = await self._spool.due(now, CLAIM, full)
-        self.take(found)
-        if len(found) >= CLAIM:
-            return 0.0
-        upcoming = await self._spool.next_due()
-        if upcoming is None:
-            return 60.0
-        return max(0.05, min(60.0, (upcoming - now).total_seconds()))
-
-    async def _sleep(self, seconds: float) -> None:
-        if seconds <= 0:
-            await asyncio.sleep(0)
-            return
-        try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            return
-
-    def stop(self) -> None:
-        """Takes no more work."""
-        self._stop.set()
-        self._wake.set()
-
-    async def stopped_within(self, pause: timedelta) -> bool:
-        """Waits for the stop, at most that long; whether it came."""
-        try:
-            async with asyncio.timeout(pause.total_seconds()):
-                await self._stop.wait()
-        except TimeoutError:
-            return False
-        return True
-
-    async def _worker(self, way: Way) -> None:
-        while True:
-            _, _, _, delivery = await way.queue.get()
-            if delivery is _END:
-                return
-            if self._stop.is_set():
-                continue
-            try:
-                await self._deliver_paced(way, delivery)
-            except SpoolUnavailable as error:
-                # The lease ends by itself; what was sent and not settled is then unclear.
-                emit("spool.failed", error=str(error), during="delivering", delivery=delivery.id)
-            except Exception as error:
-                emit("engine.failed", loop="deliver", delivery=delivery.id, error=repr(error), exc_info=error)
-            self._wake.set()
-
-    async def _deliver_paced(self, way: Way, delivery: Delivery) -> None:
-        now = time.monotonic()
-        if way.open_until > now and delivery.fate is Fate.WAITING:
-            due = self._clock.now() + timedelta(seconds=way.open_until - now)
-            await self._give_back(delivery, due, "retry")
-            return
-        number = self._rules().number(delivery.number)
-        if number is not None and delivery.fate is Fate.WAITING:
-            at = max(now, way.next_at)
-            way.next_at = at + delivery.segments / number.segments_per_second
-            if at > now and await self.stopped_within(timedelta(seconds=at - now)):
-                return
-        await self.deliver_one(delivery, way)
-
-    async def _give_back(self, delivery: Delivery, due: datetime, reason: str) -> None:
-        try:
-            await self._spool.release(delivery.id, due, reason)
-        except SpoolUnavailable as error:
-            emit("spool.failed", error=str(error), during="giving back", delivery=delivery.id)
-
-    # -- one delivery
-
-    async def deliver_one(self, delivery: Delivery, way: Way) -> None:
-        """One attempt, or one look-up, from the facts to the settlement."""
+    async def deliver_one(self, delivery: Delivery) -> Outcome | None:
+        """One attempt, or one look-up, from the facts to the settlement; the outcome of an attempt that was made."""
         rules = self._rules()
         for _ in range(LEDGER_TRIES):
             now = self._clock.now()
@@ -212,28 +62,33 @@ class Dispatcher:
             message = facts.messages.get(delivery.message)
             if delivery.fate is Fate.UNKNOWN:
                 await self._settle(delivery, await self._look_up(delivery, message, rules))
-                return
+                return None
             ended = self._ended(delivery, message, facts, rules, now)
             if ended is not None:
                 await self._settle(delivery, ended)
-                return
-            started = await self._spool.start(delivery, now, _ledger(delivery, facts), self._budget(delivery, rules, now))
+                return None
+            started = await self._spool.start(
+                delivery, now, _ledger(delivery, facts), self._budget(delivery, rules, now)
+            )
             if started.done:
                 running = replace(delivery, fate=Fate.SENDING, attempt=delivery.attempt + 1, posted_at=now)
-                await self._send(running, message, way, rules)
-                return
+                outcome = await self._send(running, message, rules)
+                if started.alarm:
+                    await self._warn(delivery, started, rules, now, facts)
+                return outcome
             if started.reason == "budget":
                 held = verdict.over_budget(delivery, rules, now, facts, alarm=started.alarm)
                 await self._settle(delivery, held)
-                return
+                return None
             if started.reason != "ledger":
-                return
-        await self._give_back(delivery, self._clock.now() + timedelta(seconds=1), "retry")
+                return None
+        await self._spool.release(delivery.id, self._clock.now() + timedelta(seconds=1), "retry")
+        return None
 
     async def _facts(self, delivery: Delivery) -> Facts:
-        phones = frozenset({delivery.phone}) if delivery.phone else frozenset[str]()
+        phones = frozenset({delivery.phone}) if delivery.phone else frozenset[Phone]()
         people = frozenset(e.name for e in map(self._rules().employee_at, self._rules().alarm_to) if e is not None)
-        wanted = Needs(phones=phones, deliveries=frozenset({delivery.id}), employees=people)  # type: ignore[arg-type]
+        wanted = Needs(phones=phones, deliveries=frozenset({delivery.id}), employees=people)
         facts = await self._spool.gather(wanted)
         message = facts.messages.get(delivery.message)
         if delivery.conversational and message is not None and message.conversation:
@@ -264,14 +119,25 @@ class Dispatcher:
             per_month=sender.segments_per_month,
         )
 
-    async def _send(self, delivery: Delivery, message: Message | None, way: Way, rules: Rules) -> None:
-        emit("delivery.started", delivery=delivery.id, courier=delivery.courier, attempt=delivery.attempt, to=delivery.to)
+    async def _warn(self, delivery: Delivery, started: Started, rules: Rules, now: datetime, facts: Facts) -> None:
+        """Half of a budget is used up: the admin hears of it while there is time (P8)."""
+        spent = f"{started.spent_day} segments today, {started.spent_month} this month"
+        text = f"Sender {delivery.sender} has used half of its budget or more: {spent}.\n\nOver it texts are held.\n"
+        key = f"half.{delivery.sender}.{now.astimezone(rules.timezone):%Y-%m-%d}"
+        subject = f"Half of the budget of {delivery.sender} is used"
+        await self._raise(key, subject, text, facts)
+        emit("budget.warned", sender=delivery.sender, day=started.spent_day, month=started.spent_month)
+
+    async def _send(self, delivery: Delivery, message: Message | None, rules: Rules) -> Outcome:
+        emit(
+            "delivery.started", delivery=delivery.id, courier=delivery.courier, attempt=delivery.attempt, to=delivery.to
+        )
         begun = time.monotonic()
         outcome = await self._over_the_wire(delivery)
         took = int((time.monotonic() - begun) * 1000)
         settlement = verdict.judge(delivery, message, outcome, rules, self._clock.now())
         await self._settle(delivery, replace(settlement, ms=took))
-        await self._breaker(way, delivery, outcome, rules)
+        return outcome
 
     async def _over_the_wire(self, delivery: Delivery) -> Outcome:
         match delivery.parcel:
@@ -298,35 +164,27 @@ class Dispatcher:
 
     async def _settle(self, delivery: Delivery, settlement: Settlement) -> None:
         committed = await self._spool.settle(settlement)
+        if committed.bound_to:
+            emit("delivery.doubled", delivery=delivery.id, remote_id=settlement.remote_id, other=committed.bound_to)
         if not committed.done:
             return
         tell_settled(delivery, settlement)
         for entry in settlement.writes.consents:
             tell_consent(entry)
-        self.take(committed.leased)
+        self._taken(committed.leased, later=settlement.due_at is not None)
 
-    async def _breaker(self, way: Way, delivery: Delivery, outcome: Outcome, rules: Rules) -> None:
-        """A way that is itself at fault is left alone for a while; its queue stays in the spool."""
-        if not (isinstance(outcome, Deferred) and outcome.sender_wide):
-            if way.failures and not isinstance(outcome, Deferred):
-                emit("courier.up", courier=delivery.courier, number=delivery.number)
-                way.failures = 0
-            return
-        way.failures += 1
-        pause = min(2.0**way.failures, 60.0)
-        way.open_until = time.monotonic() + pause
-        if way.failures > 1:
-            return
-        emit("courier.down", courier=delivery.courier, number=delivery.number, reason=outcome.reason, code=outcome.code)
-        if delivery.courier in verdict.PAID:
-            now = self._clock.now()
-            key = f"down.{way.name}.{now.astimezone(rules.timezone):%Y-%m-%d}"
-            text = f"{outcome.reason}\n\nIts texts wait in the queue: gateway queue list\n"
-            subject = f"Texts by {delivery.courier} number {way.name} are paused"
-            facts = await self._facts(delivery)
-            made = await self._spool.write(notice.alarm(key, subject, text, rules, now, facts.confirmations))
-            emit("alarm.raised", key=key)
-            self.take(made.leased)
+    async def down(self, delivery: Delivery, outcome: Deferred) -> None:
+        """A paid way is at fault: the admin hears of it once a day."""
+        day = self._clock.now().astimezone(self._rules().timezone)
+        text = f"{outcome.reason}\n\nIts texts wait in the queue: gateway queue list\n"
+        subject = f"Texts by {delivery.courier} number {delivery.number} are paused"
+        await self._raise(f"down.{delivery.number}.{day:%Y-%m-%d}", subject, text, await self._facts(delivery))
+
+    async def _raise(self, key: str, subject: str, text: str, facts: Facts) -> None:
+        writes = notice.alarm(key, subject, text, self._rules(), self._clock.now(), facts.confirmations)
+        made = await self._spool.write(writes)
+        emit("alarm.raised", key=key)
+        self._taken(made.leased, later=False)
 
 
 def _ledger(delivery: Delivery, facts: Facts) -> int:
@@ -373,10 +231,3 @@ def tell_settled(delivery: Delivery, settlement: Settlement) -> None:
         segments=delivery.segments,
         ms=settlement.ms,
     )
-
-
-_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-_END = Delivery(
-    id="", message="", kind=Kind.TEXT, courier="", lane="", number="", to="", phone=None, person="", sender="",
-    parcel=None, due_at=_EPOCH, expires_at=_EPOCH,
-)  # fmt: skip

@@ -14,11 +14,11 @@ from datetime import datetime, timedelta
 
 from gateway import deliver
 from gateway.core import admit, plan
-from gateway.core.intent import needs, understand
-from gateway.core.model import InboundMail, Inbound, Unreadable
+from gateway.core.intent import Ignored, needs, understand
+from gateway.core.model import Fate, Inbound, InboundMail, Unreadable
 from gateway.core.rules import Rules
-from gateway.core.work import Delivery, Facts, Needs, Plan
-from gateway.deliver import Dispatcher
+from gateway.core.work import Facts, Needs, Plan
+from gateway.dispatch import Dispatcher
 from gateway.events import emit
 from gateway.ports import Clock, Reader, ReaderUnavailable, Spool, SpoolUnavailable
 
@@ -165,7 +165,11 @@ class Engine:
             committed = await self._spool.plan(made)
             if committed.done:
                 self._tell(inbound, made, frozenset(committed.moved))
-                self._dispatcher.take(committed.leased)
+                for intent in intents:
+                    if isinstance(intent, Ignored):
+                        emit("inbound.ignored", inbound=inbound.id, reason=intent.reason)
+                waiting = [d for d in made.writes.deliveries if d.fate is Fate.WAITING]
+                self._dispatcher.take(committed.leased, later=len(waiting) > len(committed.leased))
             if not committed.again:
                 return
         self._behind = True

@@ -16,7 +16,8 @@ from prometheus_client import CollectorRegistry, Counter
 
 REGISTRY = CollectorRegistry()
 _TOTAL = Counter("gateway_events_total", "Events by name, see docs/events.md", ["event", "courier"], registry=REGISTRY)
-_DIGITS = re.compile(r"\+?\d(?:[\s().-]{0,2}\d){6,14}")
+# A number of ten digits in its usual writings, or any other run of seven digits and more.
+_DIGITS = re.compile(r"(?<!\d)\+?1?[ .-]?\(?\d{3}\)?[ .-]?\d{3}[ .-]?\d{4}(?!\d)|\+?\d{7,15}")
 
 # name -> (level, what it says); docs/events.md must list the same names
 EVENTS: dict[str, tuple[str, str]] = {
@@ -57,12 +58,13 @@ EVENTS: dict[str, tuple[str, str]] = {
     "consent.restored": ("info", "a START lifted a STOP"),
     "hook.accepted": ("info", "a webhook is committed"),
     "hook.repeated": ("info", "a webhook came again and changed nothing"),
+    "catchup.found": ("info", "texts that no webhook brought were fetched"),
+    "catchup.failed": ("warning", "the provider's list of texts could not be read; it is asked again"),
     "hook.rejected": ("warning", "a webhook was refused: signature, account, number or form"),
     "hook.deferred": ("error", "a webhook could not be stored and was answered 503"),
     "hook.failed": ("error", "a fault of ours was answered with 500"),
     "courier.down": ("error", "a way out is at fault; its queue is kept"),
     "courier.up": ("info", "the way out works again"),
-    "number.paused": ("warning", "a number is paused after an error of the sender"),
     "reader.killed": ("warning", "the reader passed its limits on a mail and was ended"),
     "spool.failed": ("error", "the store could not be written or read"),
     "spool.recovered": ("info", "the store works again"),
@@ -86,7 +88,9 @@ def _mask(match: re.Match[str]) -> str:
     return f"+{digits[0]}{'*' * (len(digits) - 5)}{digits[-4:]}"
 
 
-_MASKED_FIELDS = frozenset({"to", "phone", "recipient", "address", "note", "reason", "mail_from", "author", "error", "username"})
+_MASKED_FIELDS = frozenset(
+    {"to", "phone", "recipient", "address", "note", "reason", "mail_from", "author", "error", "username"}
+)
 
 
 def emit(event: str, **fields: Any) -> None:

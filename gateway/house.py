@@ -13,7 +13,7 @@ from gateway.commands import Commands
 from gateway.config import Config
 from gateway.courier.mail import RelayCourier
 from gateway.courier.twilio import TwilioProvider
-from gateway.deliver import Dispatcher
+from gateway.dispatch import Dispatcher
 from gateway.doorman import Doorman
 from gateway.engine import Engine
 from gateway.ports import Provider, SpoolUnavailable

@@ -10,7 +10,9 @@ import dns.exception
 import dns.resolver
 
 
-async def look_up(domains: Iterable[str], servers: Sequence[str], seconds: float = 10.0) -> Mapping[str, list[str] | str]:
+async def look_up(
+    domains: Iterable[str], servers: Sequence[str], seconds: float = 10.0
+) -> Mapping[str, list[str] | str]:
     """For each domain its mail hosts, best first, or a sentence that says why it takes no mail or why nobody knows.
 
     A sentence that begins with "no answer" proves nothing about the domain.  A null MX is RFC 7505, a domain without MX

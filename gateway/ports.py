@@ -22,7 +22,7 @@ from gateway.core.work import Delivery, Facts, MailParcel, Needs, Outcome, Plan,
 
 
 class SpoolUnavailable(Exception):
-    """The spool cannot store or answer now (full disk, lock, I/O error).  Doors answer 4xx or 503; nothing was stored."""
+    """The spool cannot store or answer now (full disk, lock, I/O error).  Doors say 4xx or 503; nothing was stored."""
 
 
 class ReaderUnavailable(Exception):
@@ -95,7 +95,9 @@ class Budget:
 class Spool(Protocol):
     """The durable state.  Every method that writes answers after commit and fsync, or raises SpoolUnavailable."""
 
-    async def accept(self, inbound: Inbound, prints: Sequence[Fingerprint] = (), consents: Sequence[Consent] = ()) -> Stored:
+    async def accept(
+        self, inbound: Inbound, prints: Sequence[Fingerprint] = (), consents: Sequence[Consent] = ()
+    ) -> Stored:
         """Keeps what came in.  A hook whose id is known changes nothing (`new` False).
 
         Recipients with a fingerprint whose first still counts are left out; when none is left nothing is stored.
@@ -166,6 +168,14 @@ class Spool(Protocol):
         """Records that an employee's carrier address works."""
         ...
 
+    async def mark(self, name: str) -> datetime | None:
+        """Until when a list at a provider has been read; None = never."""
+        ...
+
+    async def set_mark(self, name: str, at: datetime) -> None:
+        """Moves that mark forward, never back."""
+        ...
+
     async def find(self, view: str, **keys: Any) -> list[dict[str, Any]]:
         """Rows for people, by named view: see spool/views.py for the names and their keys."""
         ...
@@ -214,7 +224,9 @@ class HookRefused:
 class HookReader(Protocol):
     """Reads and proves what a provider posts to us.  One per provider."""
 
-    def read(self, path: str, query: str, headers: Mapping[str, str], body: bytes, now: datetime) -> InboundHook | HookRefused:
+    def read(
+        self, path: str, query: str, headers: Mapping[str, str], body: bytes, now: datetime
+    ) -> InboundHook | HookRefused:
         """Checks the signature against the public URL + path + raw query, then the account and our number."""
         ...
 

@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from typing import Any
 
 import click
 import event_table
@@ -110,3 +111,19 @@ def test_every_promise_names_the_tests_that_show_it() -> None:
 
     assert [promise for promise, _ in rows] == [f"P{n}" for n in range(1, 11)]
     assert [promise for promise, shown_by in rows if "`tests/" not in shown_by] == []
+
+
+async def test_every_metric_is_documented(state: Path, clock: Any) -> None:
+    import gateway.app  # registers its metrics
+    from gateway.events import REGISTRY
+    from gateway.spool.sqlite import SqliteSpool
+
+    assert gateway.app
+    spool = SqliteSpool(state / "gateway.db", clock=clock)
+    await spool.open()
+    sizes = await spool.sizes()
+    await spool.close()
+    page = (ROOT / "docs/metrics.md").read_text()
+    names = {family.name for family in REGISTRY.collect()} | set(sizes)
+
+    assert [name for name in sorted(names) if f"`{name}" not in page] == []

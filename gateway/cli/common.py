@@ -56,11 +56,11 @@ def ask(config: Any, verb: str, *, offline: bool = True, **arguments: Any) -> di
 
 
 def _from_store(config: Any, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    from gateway import app
+    from gateway import house
 
     try:
-        return asyncio.run(app.offline(config, verb, dict(arguments)))
-    except app.StartError as error:
+        return asyncio.run(house.offline(config, verb, dict(arguments)))
+    except house.StartError as error:
         fail(error.text, error.exit_code)
 
 

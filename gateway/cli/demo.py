@@ -21,13 +21,14 @@ def command() -> click.Command:
 def demo(leave: bool, log: Path | None) -> None:
     from gateway import app, events
     from gateway.cli.play import play
+    from gateway.house import StartError
 
     with tempfile.TemporaryDirectory(prefix="gateway-demo-") as folder:
         stream = log.open("w", buffering=1) if log else io.StringIO()
         events.setup(stream)
         try:
             right = app.run(play(Path(folder), leave=leave))
-        except app.StartError as error:
+        except StartError as error:
             click.echo(f"gateway: {error.text}", err=True)
             sys.exit(error.exit_code)
         except KeyboardInterrupt:

@@ -16,11 +16,12 @@ from typing import TypeVar
 import aiosmtplib
 from rich.console import Console
 
-from gateway.app import House, Serving, owned
+from gateway.app import Serving
 from gateway.cli.timeline import Beat, Bubble, Handset, Letter, beat, console, scene
 from gateway.config import Config, load
 from gateway.core import phone as phones
 from gateway.core.model import Phone
+from gateway.house import House, owned
 from gateway.simulator.journal import Journal, Mailed, Texted
 from gateway.simulator.texts import Text
 from gateway.simulator.world import World

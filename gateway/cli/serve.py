@@ -21,10 +21,11 @@ def command() -> click.Command:
 def serve(config_path: str | None) -> None:
     config = load(config_path)
     from gateway import app, events
+    from gateway.house import StartError
 
     events.setup()
     try:
         app.run(app.serve(config))
-    except app.StartError as error:
+    except StartError as error:
         click.echo(f"gateway: {error.text}", err=True)
         sys.exit(error.exit_code)

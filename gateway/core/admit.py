@@ -6,7 +6,7 @@ The door asks at RCPT; planning asks again with the same words, because a STOP m
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway.core import phone as phones
@@ -28,9 +28,12 @@ from gateway.core.address import (
     ToPreview,
 )
 from gateway.core.model import Conversation, Door, Phone, Refusal
-from gateway.core.route import NoWay, Person, ProviderWay, Way, persons, ways
+from gateway.core.route import NoWay, Person, Way, persons, ways
 from gateway.core.rules import Rules, Sender
 from gateway.core.work import Facts, Needs
+
+Texted = ToPhone | ToName | TextAddress | ToConversation
+Known = Texted | ToPreview | ConsentCommand | Foreign  # what only known senders may use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +45,8 @@ class Choice:
     refused: Refusal | None = None
     consent: str = ""  # what a text would rest on
     rule: str = ""
-    conversation: Conversation | None = None
-
-    @property
-    def answering(self) -> bool:
-        """Whether conversational consent may stand in for an entry in the ledger."""
-        return self.conversation is not None
+    conversation: Conversation | None = None  # the one that the text belongs to; None = a new one
+    answering: bool = False  # it came by an r- address: conversational consent may stand in for an entry in the ledger
 
 
 def wants(targets: Iterable[Target], rules: Rules) -> Needs:
@@ -113,11 +112,10 @@ def choose(
     state = policy.standing(facts.consents.get(person.phone, ()), rules.brand)
     heard = answering and policy.conversational(talk, now)
     consent = policy.label(person.phone, state, rules, answering=heard)
-    about = talk if answering else None
+    bare = Choice(person=person, consent=consent, conversation=talk, answering=answering)
     no = policy.forbids(person.phone, state, rules, answering=heard)
     if no is not None:
-        text = f"{_who(person)} {no.why}: {no.remedy}"
-        return Choice(person=person, refused=_no(no.code, text), consent=consent, conversation=about)
+        return replace(bare, refused=_no(no.code, f"{_who(person)} {no.why}: {no.remedy}"))
     busy = frozenset(
         c.number
         for c in facts.conversations
@@ -130,24 +128,27 @@ def choose(
         rules,
         today=now.astimezone(rules.timezone).date(),
         confirmation=facts.confirmations.get(name),
-        conversation=talk,
+        conversation=talk if talk is not None and (answering or talk.closes_at > now) else None,
         busy=busy,
     )
     if isinstance(found, NoWay):
-        return Choice(
-            person=person, refused=_no(found.code, found.reason), consent=consent, rule=found.rule, conversation=about
-        )
-    return Choice(person=person, ways=found, consent=consent, rule=found[0].rule, conversation=about)
+        return replace(bare, refused=_no(found.code, found.reason), rule=found.rule)
+    return replace(bare, ways=found, rule=found[0].rule)
 
 
 def choices(
-    target: ToPhone | ToName | TextAddress | ToConversation,
+    target: Texted,
     sender: Sender | None,
     facts: Facts,
     rules: Rules,
     now: datetime,
+    *,
+    about: tuple[str, str] | None = None,
 ) -> tuple[Choice, ...] | Refusal:
-    """One choice per person behind an address that leads to phones."""
+    """One choice per person behind an address that leads to phones.
+
+    `about` is the sender's name and the job, once the mail is read: what is said of one job stays in its conversation.
+    """
     if isinstance(target, ToConversation):
         talk = conversation(facts, target.token)
         if talk is None:
@@ -155,24 +156,18 @@ def choices(
         person = Person(phone=talk.phone, employee=rules.employee_at(talk.phone))
         owner = rules.sender(talk.sender) or sender
         return (choose(person, owner, facts, rules, now, talk=talk, answering=True),)
-    if isinstance(target, TextAddress):
-        return _stored(target, sender, facts, rules, now)
     found = persons(target, rules)
     if isinstance(found, NoWay):
         return _no(found.code, found.reason)
-    return tuple(choose(p, sender, facts, rules, now) for p in found)
-
-
-def _stored(
-    target: TextAddress, sender: Sender | None, facts: Facts, rules: Rules, now: datetime
-) -> tuple[Choice, ...] | Refusal:
-    found = persons(target, rules)
-    assert isinstance(found, tuple)
-    choice = choose(found[0], sender, facts, rules, now)
-    if found[0].employee is None and choice.refused is not None and choice.consent == "none":
+    chosen = tuple(choose(p, sender, facts, rules, now, talk=_running(p.phone, about, facts)) for p in found)
+    if isinstance(target, TextAddress) and chosen[0].consent == "none":
         text = f"{found[0].stored} belongs to no employee and to no customer who agreed to texts"
         return _no("5.1.1", text)
-    return (choice,)
+    return chosen
+
+
+def _running(phone: Phone, about: tuple[str, str] | None, facts: Facts) -> Conversation | None:
+    return next((c for c in facts.conversations if c.phone == phone and (c.sender, c.job) == about), None)
 
 
 def admit(
@@ -186,8 +181,8 @@ def admit(
             return None if token in facts.by_bounce else _no("5.1.1", "no mail of ours bears this bounce address")
         case ToPostmaster():
             return None
-        case ToAbuse() if door is Door.PUBLIC or sender is not None:
-            return None
+        case ToAbuse():
+            return None if door is Door.PUBLIC or sender is not None else _stranger()
         case ToEnroll():
             return _no("5.1.1", "enrolment by text is not available here")
         case ToAsk():
@@ -195,34 +190,41 @@ def admit(
         case _ if door is Door.PUBLIC:
             return _no("5.7.1", "this address is not for mail from outside")
         case _ if sender is None:
-            return _no("5.7.1", "you are not a known sender: your address is in no [[sender]] networks, and no login")
-    return _admit_known(target, sender, facts, rules, now)
+            return _stranger()
+        case _:
+            return _admit_known(target, sender, facts, rules, now)
 
 
-def _admit_known(target: Target, sender: Sender, facts: Facts, rules: Rules, now: datetime) -> Refusal | None:
+def _stranger() -> Refusal:
+    return _no("5.7.1", "you are not a known sender: your address is in no [[sender]] networks, and no login")
+
+
+def _admit_known(target: Known, sender: Sender, facts: Facts, rules: Rules, now: datetime) -> Refusal | None:
     match target:
         case Foreign(address=address):
             if sender.other_mail == "relay":
                 return None
             return _no("5.7.1", f"relaying denied: {address} is neither at {rules.domain} nor a carrier's text address")
-        case ConsentCommand():
-            return None if sender.may_consent else _no("5.7.1", f"sender {sender.name} has no may_consent")
+        case ConsentCommand(action=action, phone=phone):
+            if not sender.may_consent:
+                return _no("5.7.1", f"sender {sender.name} has no may_consent")
+            return _may_opt_in(phone, facts, rules) if action == "optin" else None
         case ToPreview():
             return None
-        case ToPhone() | ToName() | TextAddress() | ToConversation():
+        case _:
             found = choices(target, sender, facts, rules, now)
             if isinstance(found, Refusal):
                 return found
             if any(c.refused is None for c in found):
                 return None
             return found[0].refused
-        case _:
-            return _no("5.1.1", "there is no such address here")
 
 
-def paid(choice: Choice) -> bool:
-    """Whether the best way costs money."""
-    return bool(choice.ways) and isinstance(choice.ways[0], ProviderWay)
+def _may_opt_in(phone: Phone, facts: Facts, rules: Rules) -> Refusal | None:
+    """A grant after a STOP would change nothing: better said than entered."""
+    state = policy.standing(facts.consents.get(phone, ()), rules.brand)
+    no = policy.forbids(phone, state, rules) if state.stopped else None
+    return _no(no.code, f"{phones.shown(phone)} {no.why}: {no.remedy}") if no else None
 
 
 def _who(person: Person) -> str:

@@ -1,41 +1,43 @@
 """The mails that we write: a carrier text, a person's reply, a report, a notice.
 
 Words of a person (text, reply) and words of a machine (report, notice) differ in their header: ticket systems suspend
-mails that say Auto-Submitted, and answering machines must not be answered (RFC 3834).
+mails that say Auto-Submitted, and answering machines must not be answered (RFC 3834).  Whatever the values hold, what
+comes out is 7-bit lines with CRLF and no header field but those named here.
 """
 
 from __future__ import annotations
 
-import email.policy
+import binascii
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
-from email.headerregistry import Address
-from email.message import EmailMessage
+from email.header import Header
 from email.utils import format_datetime
 
-from gateway.core import phone as phones
-from gateway.core.model import Phone
+from gateway.core import plain
 
-# Long message ids must not be folded into encoded words, which no reader of References undoes.
-_POLICY = email.policy.SMTP.clone(max_line_length=990, cte_type="7bit", refold_source="none")
+Fields = list[tuple[str, str]]
+
+_CRLF = "\r\n"
 _REFERENCES_CHARS = 900
+_LINE_CHARS = 900  # RFC 5322 2.1.1: at most 998
+_VALUE_CHARS = 960  # the same for a field with its name
 LOOP_HEADER = "X-Gateway-Loop"
 
 
-def carrier_text(*, sender: str, reply_to: str, to: str, text: str, message_id: str, at: datetime, domain: str) -> bytes:
+def carrier_text(
+    *, sender: str, reply_to: str, to: str, text: str, message_id: str, at: datetime, domain: str
+) -> bytes:
     """One text as a carrier's gateway takes it: a single part text/plain, no Subject, as little header as allowed."""
-    mail = _mail(at, message_id, domain)
-    mail["From"] = sender
-    if reply_to and reply_to != sender:
-        mail["Reply-To"] = reply_to
-    mail["To"] = to
-    _body(mail, text)
-    return mail.as_bytes()
+    fields = _head(at, message_id, domain)
+    fields += [("From", sender), ("Reply-To", "" if reply_to == sender else reply_to), ("To", to)]
+    return _mail(fields, _plain(text))
 
 
 def reply(
     *,
-    author: str,
+    name: str,
+    address: str,
     answer_to: str,
     to: str,
     subject: str,
@@ -46,24 +48,26 @@ def reply(
     at: datetime,
     domain: str,
 ) -> bytes:
-    """What a person texted, as a mail in his name on the thread of the job.  `author` is E.164 or a short code."""
-    mail = _mail(at, message_id, domain)
-    mail["From"] = Address(_name(author), "".join(c for c in author if c.isalnum()).lower() or "unknown", domain)
-    if answer_to:
-        mail["Reply-To"] = answer_to
-    mail["To"] = to
-    mail["Subject"] = clean(subject)
-    if in_reply_to:
-        mail["In-Reply-To"] = in_reply_to
-    if references:
-        mail["References"] = thread(references)
-    mail["X-Auto-Response-Suppress"] = "All"
-    _body(mail, text)
-    return mail.as_bytes()
+    """What a person texted, as a mail in his name on the thread of the job.
+
+    `name` and `address` make From; `answer_to` is the r- address, "" where no answer can be texted.
+    """
+    fields = _head(at, message_id, domain)
+    fields += [
+        ("From", _mailbox(name, address)),
+        ("Reply-To", answer_to),
+        ("To", to),
+        ("Subject", _encoded("Subject", subject)),
+        ("In-Reply-To", in_reply_to),
+        ("References", thread(references)),
+        ("X-Auto-Response-Suppress", "All"),
+    ]
+    return _mail(fields, _plain(text))
 
 
 def notice(
     *,
+    sender: str,
     to: str,
     subject: str,
     text: str,
@@ -72,21 +76,19 @@ def notice(
     domain: str,
     in_reply_to: str = "",
 ) -> bytes:
-    """Words of the machine: a preview's answer or an alarm."""
-    mail = _machine(to, subject, message_id, at, domain, in_reply_to)
-    _body(mail, text)
-    return mail.as_bytes()
+    """Words of the machine: a preview's answer or an alarm.  `sender` is the address in From."""
+    return _mail(_machine(sender, to, subject, message_id, at, domain, in_reply_to), _plain(text))
 
 
 def report(
     *,
+    sender: str,
     to: str,
     text: str,
     subject: str,
     message_id: str,
     at: datetime,
     domain: str,
-    in_reply_to: str,
     original_recipient: str,
     final_recipient: str,
     action: str,
@@ -94,39 +96,43 @@ def report(
     diagnostic: str,
     envelope_id: str = "",
     arrived: datetime | None = None,
-    header: str = "",
+    about_id: str = "",
+    about_subject: str = "",
 ) -> bytes:
     """A delivery status notification (RFC 3464, multipart/report), in words first.
 
-    `action` is "failed"; `status` an enhanced code; `header` the header of the mail that it speaks of, or "".
+    `action` is "failed" or "delayed"; `status` an enhanced code; `about_id` and `about_subject` are the Message-ID and
+    Subject of the mail that it speaks of.
     """
-    mail = _machine(to, subject, message_id, at, domain, in_reply_to)
-    mail["MIME-Version"] = "1.0"
-    mail.add_header("Content-Type", "multipart/report", **{"report-type": "delivery-status"})
-    words = EmailMessage(policy=_POLICY)
-    _body(words, text)
-    del words["MIME-Version"]
-    fields = [f"Reporting-MTA: dns; {domain}"]
-    if envelope_id:
-        fields.append(f"Original-Envelope-Id: {clean(envelope_id)}")
-    if arrived is not None:
-        fields.append(f"Arrival-Date: {format_datetime(arrived)}")
-    fields.append("")
-    if original_recipient:
-        fields.append(f"Original-Recipient: {clean(original_recipient)}")
-    fields += [f"Final-Recipient: rfc822; {clean(final_recipient)}", f"Action: {action}", f"Status: {status}"]
-    if diagnostic:
-        fields.append(f"Diagnostic-Code: X-Gateway; {clean(diagnostic)[:900]}")
-    mail.attach(words)
-    mail.attach(_part("message/delivery-status", "\n".join(fields) + "\n"))
-    if header:
-        mail.attach(_part("text/rfc822-headers", header))
-    return mail.as_bytes()
+    about_mail = [
+        ("Original-Envelope-Id", _ascii(envelope_id)),
+        ("Reporting-MTA", f"dns; {domain}"),
+        ("Arrival-Date", format_datetime(arrived) if arrived else ""),
+    ]
+    about_recipient = [
+        ("Original-Recipient", _ascii(original_recipient)),
+        ("Final-Recipient", f"rfc822; {_ascii(final_recipient)}"),
+        ("Action", action),
+        ("Status", status),
+        ("Diagnostic-Code", f"X-Gateway; {_ascii(diagnostic)}" if diagnostic else ""),
+    ]
+    about = _lines([("Message-ID", about_id), ("Subject", _encoded("Subject", about_subject))])
+    parts = [
+        _part(_plain(text)),
+        _part(([("Content-Type", "message/delivery-status")], f"{_lines(about_mail)}{_CRLF}{_lines(about_recipient)}")),
+    ]
+    if about:
+        parts.append(_part(([("Content-Type", "text/rfc822-headers")], about)))
+    boundary = _boundary(message_id, *parts)
+    kind = f'multipart/report; report-type=delivery-status; boundary="{boundary}"'
+    body = "".join(f"--{boundary}{_CRLF}{part}{_CRLF}" for part in parts) + f"--{boundary}--{_CRLF}"
+    fields = _machine(sender, to, subject, message_id, at, domain, about_id)
+    return _mail(fields, ([("Content-Type", kind)], body))
 
 
 def clean(text: str) -> str:
-    """`text` as one header line: no control characters, no line ends."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:900]
+    """`text` as one header line of at most 900 characters: no control characters, no line ends."""
+    return _line(text)[:_LINE_CHARS]
 
 
 def thread(references: Sequence[str]) -> str:
@@ -147,41 +153,82 @@ def again(subject: str) -> str:
     return subject if subject[:3].lower() == "re:" else f"Re: {subject}".strip()
 
 
-def _name(author: str) -> str:
-    return phones.shown(Phone(author)) if author.startswith("+") else author
+def _head(at: datetime, message_id: str, domain: str) -> Fields:
+    return [("Date", format_datetime(at)), ("Message-ID", message_id), (LOOP_HEADER, domain)]
 
 
-def _mail(at: datetime, message_id: str, domain: str) -> EmailMessage:
-    mail = EmailMessage(policy=_POLICY)
-    mail["Date"] = format_datetime(at)
-    mail["Message-ID"] = message_id
-    mail[LOOP_HEADER] = domain
-    return mail
+def _machine(
+    sender: str, to: str, subject: str, message_id: str, at: datetime, domain: str, in_reply_to: str
+) -> Fields:
+    return [
+        *_head(at, message_id, domain),
+        ("From", _mailbox("Text gateway", sender)),
+        ("To", to),
+        ("Subject", _encoded("Subject", subject)),
+        ("Auto-Submitted", "auto-generated"),
+        ("X-Auto-Response-Suppress", "All"),
+        ("In-Reply-To", in_reply_to),
+        ("References", in_reply_to),
+    ]
 
 
-def _machine(to: str, subject: str, message_id: str, at: datetime, domain: str, in_reply_to: str) -> EmailMessage:
-    mail = _mail(at, message_id, domain)
-    mail["From"] = Address("Text gateway", "postmaster", domain)
-    mail["To"] = to
-    mail["Subject"] = clean(subject)
-    mail["Auto-Submitted"] = "auto-generated"
-    mail["X-Auto-Response-Suppress"] = "All"
-    if in_reply_to:
-        mail["In-Reply-To"] = in_reply_to
-        mail["References"] = in_reply_to
-    return mail
+def _mail(fields: Fields, content: tuple[Fields, str]) -> bytes:
+    kind, body = content
+    whole = _lines([*fields, ("MIME-Version", "1.0"), *kind]) + _CRLF + body
+    return whole.encode("ascii")
 
 
-def _body(mail: EmailMessage, text: str) -> None:
-    plain = text.isascii() and all(len(line) < 900 for line in text.split("\n"))
-    if plain:
-        mail.set_content(text, charset="us-ascii", cte="7bit")
+def _part(content: tuple[Fields, str]) -> str:
+    fields, body = content
+    return _lines(fields) + _CRLF + body
+
+
+def _lines(fields: Fields) -> str:
+    """Header lines; an empty value is no field."""
+    return "".join(f"{name}: {_folded(value)}{_CRLF}" for name, value in fields if value)
+
+
+def _folded(value: str) -> str:
+    """A value as it may stand in a header: ASCII, no line end but before a space."""
+    lines = (_ascii(line)[:_VALUE_CHARS] for line in value.split(f"{_CRLF} "))
+    return f"{_CRLF} ".join(filter(None, lines))
+
+
+def _plain(text: str) -> tuple[Fields, str]:
+    words = plain.clean(text).rstrip("\n") + "\n"
+    if words.isascii() and all(len(line) < _LINE_CHARS for line in words.split("\n")):
+        charset, encoding = "us-ascii", "7bit"
     else:
-        mail.set_content(text, charset="utf-8", cte="quoted-printable")
+        charset, encoding = "utf-8", "quoted-printable"
+        words = binascii.b2a_qp(words.encode(), istext=True).decode("ascii")
+    kind = [("Content-Type", f'text/plain; charset="{charset}"'), ("Content-Transfer-Encoding", encoding)]
+    return kind, words.replace("\n", _CRLF)
 
 
-def _part(kind: str, text: str) -> EmailMessage:
-    part = EmailMessage(policy=_POLICY)
-    part["Content-Type"] = kind
-    part.set_payload(text.encode("ascii", "replace").decode("ascii"))
-    return part
+def _mailbox(name: str, address: str) -> str:
+    shown = clean(name)[:200]
+    if not shown.isascii():
+        return f"{_encoded('From', shown)} <{_ascii(address)}>"
+    quoted = shown.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{quoted}" <{_ascii(address)}>'
+
+
+def _encoded(name: str, words: str) -> str:
+    """Free words as the value of a field, in encoded words (RFC 2047) where they are not ASCII or look like such."""
+    line = clean(words)
+    if line.isascii() and "=?" not in line:
+        return line
+    return Header(line, "utf-8", header_name=name).encode(linesep=_CRLF)
+
+
+def _line(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _ascii(text: str) -> str:
+    return _line(text).encode("ascii", "replace").decode("ascii")
+
+
+def _boundary(*parts: str) -> str:
+    """A boundary that follows from the content, since planning twice must make the same bytes."""
+    return "=_" + hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()

@@ -6,13 +6,18 @@ from dataclasses import replace
 
 from gateway.core import compose, gsm, notice, outgoing
 from gateway.core.address import BadAddress, TextAddress, ToConversation, ToName, ToPhone
-from gateway.core.admit import Choice, choices
+from gateway.core.admit import Choice
 from gateway.core.intent import Preview, bare_subject
 from gateway.core.model import Kind, Refusal
 from gateway.core.outgoing import Desk
 from gateway.core.route import CarrierWay, Person, ProviderWay, Way
 from gateway.core.template import Words
 from gateway.core.work import MailParcel, Writes
+
+_SHOWN = (
+    "to", "person", "kind", "text", "cut", "encoding", "segments", "units", "costly", "price", "route", "rule",
+    "consent", "refused",
+)  # fmt: skip
 
 
 def preview(intent: Preview, desk: Desk) -> Writes:
@@ -23,6 +28,7 @@ def preview(intent: Preview, desk: Desk) -> Writes:
     body = "\n\n".join(shown) + "\n\nNothing was sent.\n"
     message = replace(message, text=body, rule="preview")
     data = compose.notice(
+        sender=notice.author(desk.rules),
         to=to,
         subject=f"Preview: {bare_subject(desk.reading.subject)}",
         text=body,
@@ -36,9 +42,7 @@ def preview(intent: Preview, desk: Desk) -> Writes:
 
 
 def _shown(row: dict[str, object]) -> str:
-    names: tuple[str, ...] = ("to", "person", "kind", "text", "cut", "encoding", "segments", "units", "costly", "price", "route", "rule")
-    names += ("consent", "refused")
-    return "\n".join(f"{name}: {row[name]}" for name in names if row.get(name) not in (None, "", [], {}))
+    return "\n".join(f"{name}: {row[name]}" for name in _SHOWN if row[name] not in (None, "", []))
 
 
 def forecast(target: object, desk: Desk) -> list[dict[str, object]]:
@@ -46,8 +50,8 @@ def forecast(target: object, desk: Desk) -> list[dict[str, object]]:
     if not isinstance(target, ToPhone | ToName | TextAddress | ToConversation):
         reason = target.reason if isinstance(target, BadAddress) else "no text follows from this address"
         return [_row("", None, None, Words(text="", segments=0), desk, reason)]
-    words = outgoing.words(desk, answering=isinstance(target, ToConversation))
-    found = choices(target, desk.sender, desk.facts, desk.rules, desk.now)
+    words = outgoing.words_of(target, desk)
+    found = outgoing.chosen(target, desk)
     if isinstance(found, Refusal):
         return [_row("", None, None, words, desk, found.text)]
     return [
@@ -68,7 +72,7 @@ def _row(
         "route": _route(way, to),
         "rule": choice.rule if choice else "",
         "text": words.text,
-        "cut": desk.reading.cut,
+        "cut": words.cut,
         "encoding": gsm.encoding(words.text),
         "segments": words.segments,
         "units": gsm.units(words.text),
@@ -83,7 +87,12 @@ def _row(
 def _route(way: Way | None, to: str) -> dict[str, object] | None:
     match way:
         case CarrierWay(channel=channel, address=carrier_address):
-            return {"courier": "mail", "carrier": channel.carrier, "channel": channel.channel, "address": carrier_address}
+            return {
+                "courier": "mail",
+                "carrier": channel.carrier,
+                "channel": channel.channel,
+                "address": carrier_address,
+            }
         case ProviderWay(number=number):
             return {"courier": number.provider, "number": number.name, "from": str(number.phone), "address": to}
         case None:

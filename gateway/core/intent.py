@@ -23,6 +23,7 @@ from gateway.core.address import (
 from gateway.core.admit import wants
 from gateway.core.keyword import Keyword, keyword
 from gateway.core.model import (
+    Door,
     InboundHook,
     InboundMail,
     Phone,
@@ -125,15 +126,17 @@ def understand(
         if isinstance(event, StatusIn):
             return (Status(event=event),)
         return (Reply(event=event, keyword=_said(event)),)
-    if reading is None or isinstance(reading, Unreadable):
+    if not isinstance(reading, Reading):
         return (reading or Unreadable(reason="the mail was not read"),)
     return tuple(_one(r, inbound, reading, rules) for r in inbound.envelope.recipients)
 
 
 def _said(event: TextIn) -> Keyword | None:
-    if event.opt_out:
-        return Keyword(word=event.text.strip().upper()[:20] or event.opt_out, action=event.opt_out.lower())
-    return keyword(event.text)
+    said = keyword(event.text)
+    if not event.opt_out or (said is not None and said.action == event.opt_out.lower()):
+        return said
+    # The provider knows words of its own, in other languages too.
+    return Keyword(word=" ".join(event.text.split())[:20].upper() or event.opt_out, action=event.opt_out.lower())
 
 
 def _one(recipient: Recipient, mail: InboundMail, reading: Reading, rules: Rules) -> MailIntent:
@@ -154,16 +157,21 @@ def _one(recipient: Recipient, mail: InboundMail, reading: Reading, rules: Rules
         case ToPostmaster() | ToAbuse():
             if reading.ours:
                 return Ignored(recipient=recipient, reason="a mail of our own came back")
-            return Forward(recipient=recipient, to=rules.alarm_to, unchanged=False)
+            return Forward(recipient=recipient, to=mailboxes(rules), unchanged=False)
         case Foreign(address=other):
             return Forward(recipient=recipient, to=(other,), unchanged=True)
         case _:
             return NotForUs(recipient=recipient, target=target)
 
 
+def mailboxes(rules: Rules) -> tuple[str, ...]:
+    """The mail addresses in alarm_to; the others are phones."""
+    return tuple(a for a in rules.alarm_to if "@" in a)
+
+
 def automatic_answer(mail: InboundMail, reading: Reading) -> str:
     """Why a mail to an r- address is a machine's (RFC 3834), "" = a person wrote it."""
-    if not mail.envelope.mail_from:
+    if not mail.envelope.mail_from and mail.door is not Door.LOCAL:
         return "an automatic reply: its envelope sender is empty"
     if reading.auto_submitted not in ("", "no"):
         return f"an automatic reply: Auto-Submitted is {reading.auto_submitted}"
@@ -187,8 +195,9 @@ def job(reading: Reading, rules: Rules) -> str:
     """The name of the job that a mail is about: the configured capture, the root of its thread, or its subject."""
     if rules.text.job:
         found = re.search(rules.text.job, reading.subject[:1000])
-        if found is not None and found.group(1):
-            return found.group(1).strip()
+        captured = next((c.strip() for c in found.groups() if c and c.strip()), "") if found else ""
+        if captured:
+            return captured
     if reading.references:
         return reading.references[0]
     return bare_subject(reading.subject).casefold()
@@ -208,7 +217,7 @@ def needs(
     if isinstance(inbound, InboundMail) and isinstance(reading, Reading):
         about = job(reading, rules)
         keys = frozenset((inbound.sender, phone, about) for phone in wanted.phones)
-        wanted = wanted.joined(Needs(keys=keys, senders=frozenset({inbound.sender})))
+        wanted = wanted.joined(Needs(keys=keys))
     for intent in intents:
         wanted = wanted.joined(_needs_of(intent, inbound, rules))
     return wanted.joined(Needs(employees=_alarmed(rules), fresh=8 + 4 * len(wanted.phones | wanted.tokens)))

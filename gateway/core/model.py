@@ -15,7 +15,7 @@ MailAddr = NewType("MailAddr", str)  # "local@domain", the domain in lower case
 
 
 class Door(StrEnum):
-    """Where a mail knocked: `submission` is for known senders, `public` for the internet, `local` the control socket."""
+    """Where a mail knocked: `submission` for known senders, `public` for the internet, `local` the control socket."""
 
     SUBMISSION = "submission"
     PUBLIC = "public"

@@ -25,25 +25,28 @@ def mail_id(ident: str, rules: Rules) -> str:
     return f"<{''.join(c if c.isalnum() or c == '.' else '-' for c in ident)}@{rules.domain}>"
 
 
-def mail_delivery(
-    message: Message, parcel: MailParcel, now: datetime, *, bounce: str = "", k: int = 1, expires: timedelta | None = None
-) -> Delivery:
+def author(rules: Rules) -> str:
+    """The address in From of the machine's own mails: ours, or the one that the relay takes."""
+    return rules.relay_sender or f"postmaster@{rules.domain}"
+
+
+def mail_delivery(message: Message, parcel: MailParcel, now: datetime, *, bounce: str = "") -> Delivery:
     """The delivery of one mail by the relay, due now."""
     return Delivery(
-        id=f"{message.id}.{k}",
+        id=f"{message.id}.1",
         message=message.id,
         kind=message.kind,
         courier="mail",
-        lane=f"mail|{parcel.rcpt_to.lower()}",
+        lane=f"mail|{message.id}.1",
         number="",
         to=parcel.rcpt_to,
-        phone=message.phone if message.kind is Kind.TEXT else None,
+        phone=None,
         person=message.person,
         sender="",
         parcel=parcel,
         priority=PRIORITY[message.kind],
         due_at=now,
-        expires_at=now + (expires or MAIL_EXPIRES),
+        expires_at=now + MAIL_EXPIRES,
         bounce=bounce,
     )
 
@@ -56,7 +59,8 @@ def text_delivery(
     to = way.address if isinstance(way, CarrierWay) else str(message.phone)
     number = "" if isinstance(way, CarrierWay) else way.number.name
     courier = "mail" if isinstance(way, CarrierWay) else way.number.provider
-    lane = f"mail|{to.lower()}" if isinstance(way, CarrierWay) else f"{courier}|{way.number.phone}|{to}"
+    # A mail has a lane of its own: one that is put off must not hold up the next mail to the same mailbox.
+    lane = f"mail|{message.id}.{k}" if isinstance(way, CarrierWay) else f"{courier}|{way.number.phone}|{to}"
     return Delivery(
         id=f"{message.id}.{k}",
         message=message.id,
@@ -110,9 +114,11 @@ def failure(message: Message, why: str, code: str, fate: Fate, rules: Rules, now
     if not message.report_to or unwanted or message.kind in (Kind.REPORT, Kind.ALARM, Kind.PREVIEW):
         return Writes()
     status = code if code[:2] in ("5.", "4.") else {Fate.EXPIRED: "4.4.7"}.get(fate, "5.0.0")
+    if fate is Fate.HELD:
+        status = f"4{status[1:]}"
     who = phones.shown(message.phone) if message.phone else message.recipient
     what = {Fate.EXPIRED: "was not sent in time", Fate.HELD: "is held for a person to decide"}.get(fate, "was not sent")
-    thing = "reply from" if message.kind is Kind.REPLY else "text to"
+    thing = {Kind.REPLY: "reply from", Kind.FORWARD: "mail to"}.get(message.kind, "text to")
     subject = f"Not delivered: {thing} {message.person or who}"
     text = "\n".join(
         [
@@ -126,24 +132,25 @@ def failure(message: Message, why: str, code: str, fate: Fate, rules: Rules, now
             "",
         ]
     )
-    about = f"Message-ID: {message.message_id}\nSubject: {compose.clean(message.subject)}\n"
-    told = told_message(f"{message.id}.report", Kind.REPORT, message, message.report_to, subject, text, now)
+    # Held, let go and failed: each is told, and each once.
+    told = told_message(f"{message.id}.{fate.value}", Kind.REPORT, message, message.report_to, subject, text, now)
     data = compose.report(
+        sender=author(rules),
         to=message.report_to,
         text=text,
         subject=subject,
         message_id=mail_id(told.id, rules),
         at=now,
         domain=rules.domain,
-        in_reply_to=message.message_id,
         original_recipient=message.orcpt,
         final_recipient=message.recipient,
         action="delayed" if fate is Fate.HELD else "failed",
-        status=status.replace("5.", "4.", 1) if fate is Fate.HELD else status,
+        status=status,
         diagnostic=why,
         envelope_id=message.envid,
         arrived=message.at,
-        header=about,
+        about_id=message.message_id,
+        about_subject=message.subject,
     )
     parcel = MailParcel(mail_from="", rcpt_to=message.report_to, data=data)
     return Writes(messages=(told,), deliveries=(mail_delivery(told, parcel, now),))
@@ -169,16 +176,23 @@ def told_message(
     )
 
 
-def to_mailbox(
-    ident: str, inbound: str, to: str, subject: str, text: str, rules: Rules, now: datetime
-) -> Writes:
+def to_mailbox(ident: str, inbound: str, to: str, subject: str, text: str, rules: Rules, now: datetime) -> Writes:
     """One mail of the machine to one mailbox, about an inbound that made no message."""
     told = told_message(ident, Kind.REPORT, None, to, subject, text, now, inbound=inbound)
+    return Writes(messages=(told,), deliveries=(_notice(told, rules, now),))
+
+
+def _notice(told: Message, rules: Rules, now: datetime) -> Delivery:
     data = compose.notice(
-        to=to, subject=subject, text=text, message_id=mail_id(ident, rules), at=now, domain=rules.domain
+        sender=author(rules),
+        to=told.recipient,
+        subject=told.subject,
+        text=told.text,
+        message_id=mail_id(told.id, rules),
+        at=now,
+        domain=rules.domain,
     )
-    one = mail_delivery(told, MailParcel(mail_from="", rcpt_to=to, data=data), now)
-    return Writes(messages=(told,), deliveries=(one,))
+    return mail_delivery(told, MailParcel(mail_from="", rcpt_to=told.recipient, data=data), now)
 
 
 def alarm(
@@ -190,16 +204,7 @@ def alarm(
         ident = f"alarm.{key}.{n}"
         if "@" in to:
             told = told_message(ident, Kind.ALARM, None, to, subject, text, now)
-            data = compose.notice(
-                to=to,
-                subject=subject,
-                text=text,
-                message_id=mail_id(ident, rules),
-                at=now,
-                domain=rules.domain,
-            )
-            one = mail_delivery(told, MailParcel(mail_from="", rcpt_to=to, data=data), now)
-            joined = joined.joined(Writes(messages=(told,), deliveries=(one,)))
+            joined = joined.joined(Writes(messages=(told,), deliveries=(_notice(told, rules, now),)))
         else:
             joined = joined.joined(_alarm_text(ident, to, subject, rules, now, confirmations))
     return joined
@@ -222,6 +227,4 @@ def _alarm_text(
     parcel = parcel_for(found[0], told, rules, now, bounce="", delivery=f"{ident}.1")
     if isinstance(parcel, MailParcel) and not rules.relay_sender:
         parcel = MailParcel(mail_from="", rcpt_to=parcel.rcpt_to, data=parcel.data)
-    return Writes(
-        messages=(told,), deliveries=(text_delivery(told, found[0], rules, now, parcel=parcel, bounce=""),)
-    )
+    return Writes(messages=(told,), deliveries=(text_delivery(told, found[0], rules, now, parcel=parcel, bounce=""),))

@@ -1,6 +1,6 @@
 """From a mail to texts: one message per person, the first way of each as a delivery.
 
-Also what a mail asks of us instead: a change of consent, or to be passed on.
+Also what a mail asks of us instead: a change of consent.  Mails that are passed on: see forward.py.
 """
 
 from __future__ import annotations
@@ -8,19 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from email.utils import format_datetime
 
-from gateway.core import address, compose, notice, template
-from gateway.core.address import TextAddress, ToConversation, ToName, ToPhone
-from gateway.core.admit import Choice, admit, choices, choose, conversation
-from gateway.core.intent import ConsentChange, Forward, Ignored, NotForUs, SendText, bare_subject, job
+from gateway.core import address, admit, notice, template
+from gateway.core.address import ToConversation
+from gateway.core.admit import Choice, Texted
+from gateway.core.intent import ConsentChange, Ignored, NotForUs, SendText, bare_subject, job, mailboxes, target_of
 from gateway.core.model import Consent, Conversation, Fate, InboundMail, Kind, Phone, Reading, Recipient, Refusal
 from gateway.core.route import CarrierWay, ProviderWay, Way
 from gateway.core.rules import Rules, Sender
 from gateway.core.template import Words
-from gateway.core.work import Delivery, Facts, MailParcel, Message, Writes
+from gateway.core.work import Delivery, Facts, Message, Writes
 
-TextTarget = ToPhone | ToName | TextAddress | ToConversation
+_REFERENCES = 50
 
 
 @dataclass(slots=True)
@@ -34,7 +33,7 @@ class Desk:
     now: datetime
     tokens: Iterator[str]
     texted: set[Phone] = field(default_factory=set)
-    talks: dict[tuple[str, Phone, str], Conversation] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)  # for recipients from whom no message follows
     count: int = 0
 
     @property
@@ -46,65 +45,71 @@ class Desk:
         return f"{self.mail.id}.{self.count}"
 
 
-def told_of(desk: Desk) -> str:
-    """Who hears of a bad end: the envelope sender, else report_to, else the admin; "" = nobody can be told."""
-    author = desk.mail.envelope.mail_from
-    if "@" in author and address.mail_domain(author) != desk.rules.domain:
-        return author
-    if desk.sender is not None and desk.sender.report_to:
-        return desk.sender.report_to
-    return next((a for a in desk.rules.alarm_to if "@" in a), "")
+def told_of(mail: InboundMail, rules: Rules) -> str:
+    """Who hears of a bad end: the sender's report_to, else the envelope sender, else the admin.
+
+    "" for mail from outside: its envelope sender may be forged, and a report would be backscatter.
+    """
+    if not mail.sender:
+        return ""
+    sender = rules.sender(mail.sender)
+    author = mail.envelope.mail_from
+    own = address.mail_domain(author) in ("", rules.domain)
+    options = (sender.report_to if sender else "", "" if own else author, *mailboxes(rules))
+    return next(filter(None, options), "")
 
 
 def text(intent: SendText, desk: Desk) -> Writes:
     """Everything that follows from one recipient who is to be texted; a phone already texted by this mail is left."""
-    talk = conversation(desk.facts, intent.target.token) if isinstance(intent.target, ToConversation) else None
-    found = choices(intent.target, desk.sender, desk.facts, desk.rules, desk.now)
+    found = chosen(intent.target, desk)
     if isinstance(found, Refusal):
         return _refused(intent.recipient, None, found.text, found.enhanced, desk)
-    answering = talk is not None
-    words = words(desk, answering=answering)
-    cut = "\n".join(c for c in (desk.reading.answer_cut if answering else desk.reading.cut, words.cut) if c)
+    words = words_of(intent.target, desk)
     joined = Writes()
     for choice in found:
-        if choice.person.phone in desk.texted:
-            continue
-        desk.texted.add(choice.person.phone)
-        if choice.refused is not None:
-            one = _refused(intent.recipient, choice, choice.refused.text, choice.refused.enhanced, desk)
+        phone = choice.person.phone
+        if phone in desk.texted:
+            desk.notes.append(f"{intent.recipient.address} leads to a phone that this mail texts already")
+        elif choice.refused is not None:
+            no = choice.refused
+            joined = joined.joined(_refused(intent.recipient, choice, no.text, no.enhanced, desk))
         elif words.problem:
-            one = _refused(intent.recipient, choice, words.problem, "5.6.0", desk, words=words)
+            joined = joined.joined(_refused(intent.recipient, choice, words.problem, "5.6.0", desk, words=words))
         else:
-            one = _one_text(intent.recipient, choice, words, cut, talk, desk)
-        joined = joined.joined(one)
+            desk.texted.add(phone)
+            joined = joined.joined(_one_text(intent.recipient, choice, words, desk))
     return joined
 
 
-def words(desk: Desk, *, answering: bool) -> Words:
-    rules = desk.rules.text
-    if answering:
-        return template.fitted(desk.reading.answer, rules)
-    return template.words(bare_subject(desk.reading.subject), desk.reading.text, rules)
+def chosen(target: Texted, desk: Desk) -> tuple[Choice, ...] | Refusal:
+    """One choice per person behind an address, each in the conversation that this mail belongs to."""
+    about = (desk.mail.sender, job(desk.reading, desk.rules))
+    return admit.choices(target, desk.sender, desk.facts, desk.rules, desk.now, about=about)
 
 
-def _one_text(
-    recipient: Recipient, choice: Choice, words: Words, cut: str, talk: Conversation | None, desk: Desk
-) -> Writes:
-    about = talk or _talk(choice, desk)
-    if talk is None:
-        choice = _on_its_number(choice, about, desk)
-        if choice.refused is not None:
-            return _refused(recipient, choice, choice.refused.text, choice.refused.enhanced, desk)
-    message = replace(message_to(recipient, choice, desk), conversation=about.id, text=words.text, cut=cut)
+def words_of(target: Texted, desk: Desk) -> Words:
+    """The text that goes out; `cut` is all that was left out of the mail, in its order."""
+    reading = desk.reading
+    if isinstance(target, ToConversation):
+        found, before = template.fitted(reading.answer, desk.rules.text), reading.answer_cut
+    else:
+        subject = bare_subject(reading.subject)
+        found, before = template.words(subject, reading.text, desk.rules.text), reading.cut
+    return replace(found, cut="\n".join(c for c in (found.cut, before) if c))
+
+
+def _one_text(recipient: Recipient, choice: Choice, words: Words, desk: Desk) -> Writes:
+    about = choice.conversation or _opened(choice, desk)
+    message = replace(message_to(recipient, choice, desk), conversation=about.id, text=words.text, cut=words.cut)
     way = choice.ways[0]
     bounce = next(desk.tokens) if isinstance(way, CarrierWay) else ""
     delivery = text_by(way, choice.ways[1:], message, desk.rules, desk.now, bounce=bounce)
-    delivery = replace(
-        delivery, conversational=choice.answering, priority=1 if choice.answering else delivery.priority
-    )
-    number = way.number.name if isinstance(way, ProviderWay) else about.number
-    kept = replace(_threaded(about, desk), number=number, text=words.text, texted_at=desk.now)
-    desk.talks[(kept.sender, kept.phone, kept.job)] = kept
+    if choice.answering:
+        delivery = replace(delivery, conversational=True, priority=notice.PRIORITY[Kind.REPLY])
+    # Also where the number is only the fallback: what is answered there belongs to this conversation.
+    number = next((w.number.name for w in choice.ways if isinstance(w, ProviderWay)), about.number)
+    threaded = _threaded(about, choice.answering, desk)
+    kept = replace(threaded, number=number, text=words.text, texted_at=desk.now)
     return Writes(messages=(message,), deliveries=(delivery,), conversations=(kept,))
 
 
@@ -114,27 +119,15 @@ def text_by(
     """The delivery of a text by `way`; `rest` are the ways to fall back on."""
     parcel = notice.parcel_for(way, message, rules, now, bounce=bounce, delivery=f"{message.id}.{k}")
     made = notice.text_delivery(message, way, rules, now, parcel=parcel, bounce=bounce, k=k)
-    return replace(made, ways=tuple("provider" for w in rest if isinstance(w, ProviderWay)))
+    return replace(made, ways=tuple(w.number.name for w in rest if isinstance(w, ProviderWay)))
 
 
-def _on_its_number(choice: Choice, about: Conversation, desk: Desk) -> Choice:
-    """The same choice once its conversation is known: a running conversation keeps its number."""
-    return choose(choice.person, desk.sender, desk.facts, desk.rules, desk.now, talk=about)
-
-
-def _talk(choice: Choice, desk: Desk) -> Conversation:
-    """The conversation of (sender, phone, job), opened where there is none."""
-    key = (desk.mail.sender, choice.person.phone, job(desk.reading, desk.rules))
-    if key in desk.talks:
-        return desk.talks[key]
-    for known in desk.facts.conversations:
-        if (known.sender, known.phone, known.job) == key:
-            return known
+def _opened(choice: Choice, desk: Desk) -> Conversation:
     return Conversation(
         id=next(desk.tokens),
-        sender=key[0],
-        phone=key[1],
-        job=key[2],
+        sender=desk.mail.sender,
+        phone=choice.person.phone,
+        job=job(desk.reading, desk.rules),
         number="",
         subject="",
         message_id="",
@@ -145,42 +138,41 @@ def _talk(choice: Choice, desk: Desk) -> Conversation:
     )
 
 
-def _threaded(about: Conversation, desk: Desk) -> Conversation:
-    """The conversation after this mail: its thread grows, it closes later, answers keep going where they went."""
+def _threaded(about: Conversation, answering: bool, desk: Desk) -> Conversation:
+    """The conversation after this mail: its thread grows and it closes later.
+
+    Replies go on the thread of this mail and to whom it names; after an answer at r- they keep going where they went.
+    """
     reading = desk.reading
-    before = (*about.references, about.message_id) if about.message_id else about.references
-    known = tuple(dict.fromkeys((*before, *reading.references)))[-50:]
+    known = dict.fromkeys((*about.references, about.message_id, *reading.references))
+    ids = tuple(i for i in known if i not in ("", reading.message_id))
     return replace(
         about,
-        subject=about.subject or bare_subject(reading.subject),
+        subject=bare_subject(reading.subject) or about.subject,
         message_id=reading.message_id or about.message_id,
-        references=tuple(r for r in known if r != reading.message_id),
-        reply_to=answers_to(desk) if about.sender == desk.mail.sender and not _is_answer(about, desk) else about.reply_to,
+        references=ids if len(ids) <= _REFERENCES else (ids[0], *ids[1 - _REFERENCES :]),
+        reply_to=about.reply_to if answering else answers_to(desk),
         closes_at=desk.now + desk.rules.close_after,
     )
-
-
-def _is_answer(about: Conversation, desk: Desk) -> bool:
-    token = f"r-{about.id}@"
-    return any(r.address.lower().startswith(token) for r in desk.mail.envelope.recipients) and bool(about.reply_to)
 
 
 def answers_to(desk: Desk) -> str:
     """Where replies go: what the sender's configuration says, else Reply-To, else From, else its fallback."""
     sender = desk.sender
-    written = desk.reading.reply_to or desk.reading.author or ""
-    own = address.mail_domain(written) == desk.rules.domain if written else False
+    written = (desk.reading.reply_to or "", desk.reading.author or "")
+    envelope = desk.mail.envelope.mail_from
     options = (
         sender.reply_to if sender else "",
-        "" if own else written,
+        *(w for w in written if address.mail_domain(w) != desk.rules.domain),
         sender.reply_fallback if sender else "",
-        desk.mail.envelope.mail_from if "@" in desk.mail.envelope.mail_from else "",
-        next((a for a in desk.rules.alarm_to if "@" in a), ""),
+        envelope if address.mail_domain(envelope) not in ("", desk.rules.domain) else "",
+        *mailboxes(desk.rules),
     )
-    return next((o for o in options if o), "")
+    return next(filter(None, options), "")
 
 
 def message_to(recipient: Recipient, choice: Choice | None, desk: Desk) -> Message:
+    """A message to one person, or to nobody known, without its words."""
     person = choice.person if choice else None
     return Message(
         id=desk.next_id(),
@@ -195,7 +187,7 @@ def message_to(recipient: Recipient, choice: Choice | None, desk: Desk) -> Messa
         text="",
         rule=choice.rule if choice else "",
         at=desk.now,
-        report_to=told_of(desk),
+        report_to=told_of(desk.mail, desk.rules),
         notify=recipient.notify,
         orcpt=recipient.orcpt,
         envid=desk.mail.envelope.envid,
@@ -209,7 +201,7 @@ def _refused(
     """A recipient that policy or the mail itself refuses: a visible end, and a report."""
     message = message_to(recipient, choice, desk)
     if words is not None:
-        message = replace(message, text=words.text)
+        message = replace(message, text=words.text, cut=words.cut)
     ended = closed(message, Fate.REFUSED, why, code, desk.now)
     told = notice.failure(message, why, code, Fate.REFUSED, desk.rules, desk.now)
     return Writes(messages=(message,), deliveries=(ended,)).joined(told)
@@ -239,21 +231,34 @@ def closed(message: Message, fate: Fate, why: str, code: str, now: datetime) -> 
 
 def ignored(intent: Ignored, desk: Desk) -> Writes:
     """Words of a machine: a visible end, and nobody is told, since nobody wrote them."""
-    message = replace(message_to(intent.recipient, None, desk), report_to="", text="")
-    return Writes(
-        messages=(message,), deliveries=(closed(message, Fate.REFUSED, intent.reason, "5.7.1", desk.now),)
-    )
+    message = replace(message_to(intent.recipient, None, desk), report_to="")
+    ended = closed(message, Fate.REFUSED, intent.reason, "5.7.1", desk.now)
+    return Writes(messages=(message,), deliveries=(ended,))
+
+
+def unwelcome(recipient: Recipient, desk: Desk) -> Writes | None:
+    """The refusal of a recipient who may not be written to; None = he may.
+
+    The door has asked already, but refuse = "mail" lets everybody in, and the rules may be others by now.
+    """
+    target = target_of(recipient.address, desk.rules)
+    no = admit.admit(target, desk.mail.door, desk.sender, desk.facts, desk.rules, desk.now)
+    return None if no is None else _refused(recipient, None, no.text, no.enhanced, desk)
 
 
 def not_for_us(intent: NotForUs, desk: Desk) -> Writes:
     """An address that leads nowhere and was let in by refuse = "mail"."""
-    no = admit(intent.target, desk.mail.door, desk.sender, desk.facts, desk.rules, desk.now)
-    why, code = (no.text, no.enhanced) if no else ("there is no such address here", "5.1.1")
-    return _refused(intent.recipient, None, why, code, desk)
+    refused = unwelcome(intent.recipient, desk)
+    assert refused is not None
+    return refused
 
 
 def consent(intent: ConsentChange, desk: Desk) -> Writes:
-    """An entry in the ledger, asked for by mail."""
+    """An entry in the ledger, asked for by mail by a sender who may."""
+    refused = unwelcome(intent.recipient, desk)
+    if refused is not None:
+        return refused
+    desk.notes.append(f"{intent.action} of {intent.phone}: entered in the ledger")
     entry = Consent(
         id=f"{desk.mail.id}.{intent.action}.{intent.phone}",
         brand=desk.rules.brand,
@@ -266,33 +271,3 @@ def consent(intent: ConsentChange, desk: Desk) -> Writes:
         raw=desk.reading.text[:500],
     )
     return Writes(consents=(entry,))
-
-
-def forward(intent: Forward, desk: Desk) -> Writes:
-    """A mail passed on: unchanged to an outside address, or to the people behind postmaster."""
-    joined = Writes()
-    for to in intent.to:
-        message = replace(
-            message_to(intent.recipient, None, desk), kind=Kind.FORWARD, recipient=to, rule=f"passed on to {to}"
-        )
-        if "@" not in to:
-            continue
-        bounce = "" if intent.unchanged else next(desk.tokens)
-        author = desk.mail.envelope.mail_from if intent.unchanged else f"b-{bounce}@{desk.rules.domain}"
-        head = b"" if intent.unchanged else f"{compose.LOOP_HEADER}: {desk.rules.domain}\r\n".encode()
-        parcel = MailParcel(
-            mail_from=author,
-            rcpt_to=to,
-            data=_received(desk) + head + desk.mail.raw,
-            notify=intent.recipient.notify if intent.unchanged else "",
-        )
-        made = notice.mail_delivery(message, parcel, desk.now, bounce=bounce)
-        joined = joined.joined(Writes(messages=(message,), deliveries=(made,)))
-    return joined
-
-
-def _received(desk: Desk) -> bytes:
-    """The trace line that every relay adds (RFC 5321 4.4)."""
-    at = format_datetime(desk.mail.at)
-    peer = desk.mail.peer
-    return f"Received: from [{peer}] by {desk.rules.domain} with ESMTP id {desk.mail.id}; {at}\r\n".encode()

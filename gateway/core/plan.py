@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from gateway.core import incoming, notice, outgoing
+from gateway.core import address, incoming, notice, outgoing
 from gateway.core.forecast import preview
+from gateway.core.forward import forward
 from gateway.core.intent import (
     ConsentChange,
     Forward,
@@ -33,13 +34,15 @@ def make(
     rules: Rules,
     now: datetime,
 ) -> Plan:
-    """The plan for one inbound: one transaction or nothing.  Ids derive from the inbound, so planning twice is harmless.
+    """The plan for one inbound: one transaction or nothing.  Its ids derive, so planning twice is harmless.
 
     `facts` answers `intent.needs`; its fresh tokens name new conversations and bounce addresses.
     """
     tokens = iter(facts.fresh)
     if isinstance(inbound, InboundHook):
-        return Plan(inbound=inbound.id, writes=_hook(inbound, intents, facts, rules, now, tokens))
+        writes = _hook(inbound, intents, facts, rules, now, tokens)
+        note = "" if writes != Writes() else "it speaks of no text of ours, or of an attempt that another one followed"
+        return Plan(inbound=inbound.id, writes=writes, note=note)
     if not isinstance(reading, Reading):
         reason = reading.reason if reading else "the mail was not read"
         return _parked(inbound, reason, rules, now, facts)
@@ -47,7 +50,7 @@ def make(
     joined = Writes()
     for intent in intents:
         joined = joined.joined(_mail(intent, desk))
-    return Plan(inbound=inbound.id, writes=joined)
+    return Plan(inbound=inbound.id, writes=joined, note="; ".join(desk.notes))
 
 
 def _hook(
@@ -74,15 +77,22 @@ def _mail(intent: Intent, desk: Desk) -> Writes:
         case ConsentChange():
             return outgoing.consent(intent, desk)
         case Forward():
-            return outgoing.forward(intent, desk)
+            return forward(intent, desk)
         case Report():
-            return incoming.bounce(desk.mail, intent, desk.reading, desk.facts, desk.rules, desk.now)
+            return _bounce(intent, desk)
         case Ignored():
             return outgoing.ignored(intent, desk)
         case NotForUs():
             return outgoing.not_for_us(intent, desk)
         case Reply() | Status() | Unreadable():
             raise TypeError(f"{type(intent).__name__} cannot come from a mail that was read")
+
+
+def _bounce(intent: Report, desk: Desk) -> Writes:
+    writes = incoming.bounce(intent, desk.reading, desk.facts, desk.rules, desk.now)
+    if writes == Writes():
+        desk.notes.append(f"{intent.recipient.address}: no failure of a mail of ours is reported")
+    return writes
 
 
 def _parked(mail: InboundMail, reason: str, rules: Rules, now: datetime, facts: Facts) -> Plan:
@@ -101,11 +111,8 @@ def _parked(mail: InboundMail, reason: str, rules: Rules, now: datetime, facts: 
     )
     subject = "A mail could not be read"
     writes = notice.alarm(f"parked.{mail.id}", subject, text, rules, now, facts.confirmations)
-    sender = rules.sender(mail.sender)
-    author = mail.envelope.mail_from
-    told = author if "@" in author and not author.lower().endswith(f"@{rules.domain}") else ""
-    told = told or (sender.report_to if sender else "")
-    if mail.sender and told and told.lower() not in {a.lower() for a in rules.alarm_to}:
+    told = outgoing.told_of(mail, rules)
+    if told and not any(address.same(told, a) for a in rules.alarm_to):
         one = notice.to_mailbox(f"{mail.id}.parked", mail.id, told, subject, text, rules, now)
         writes = writes.joined(one)
     return Plan(inbound=mail.id, parked=reason, writes=writes)

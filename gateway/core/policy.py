@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.core import phone as phones
+from gateway.core.keyword import keyword
 from gateway.core.model import Consent, Conversation, Phone
 from gateway.core.rules import Rules
 
@@ -72,8 +73,9 @@ def forbids(phone: Phone, state: Standing, rules: Rules, *, answering: bool = Fa
     An employee's entry in the configuration is his consent.  A STOP beats all of these.
     """
     if state.stopped is not None:
+        said = keyword(state.stopped.raw)
         return No(
-            why=f"said {(state.stopped.raw or 'STOP').split()[0][:12].upper()} on {state.stopped.at:%Y-%m-%d}",
+            why=f"said {said.word if said else 'STOP'} on {state.stopped.at:%Y-%m-%d}",
             remedy="only a START from that phone lifts it",
         )
     if state.revoked is not None:

@@ -25,11 +25,6 @@ class Person:
     def kind(self) -> str:
         return "employee" if self.employee else "customer"
 
-    @property
-    def shown(self) -> str:
-        """How people name him: the employee's name, else the phone."""
-        return self.employee.name if self.employee else phones.shown(self.phone)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CarrierWay:
@@ -147,7 +142,7 @@ def _carrier_way(
         return NoWay(reason=f"{row.name} takes no number of this country", code="5.1.3")
     if carriers.needs_confirmation(channel) and (confirmation is None or confirmation.address != address):
         remedy = f"confirm it with: gateway carriers confirm {employee.name}"
-        return NoWay(reason=f"{row.name}: nobody has confirmed that {channel.domain} works; {remedy}", code="5.1.8")
+        return NoWay(reason=f"{row.name}: nobody has confirmed that {channel.domain} works; {remedy}", code="5.7.1")
     return CarrierWay(channel=channel, address=address, rule=f"carrier {row.id}.{channel.channel} ({channel.status})")
 
 

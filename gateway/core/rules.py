@@ -53,7 +53,7 @@ class Employee:
     phone: Phone
     carrier: str = ""  # id of a carrier row; "" = by the provider only
     channel: str = "sms"  # sms | mms
-    fallback: str = "none"  # provider | none
+    fallback: str = "provider"  # provider | none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

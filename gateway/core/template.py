@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from gateway.core import gsm
 from gateway.core.rules import TextRules
 
-# Twilio 21617: a body has at most 1600 characters.
-PROVIDER_CHARS = 1600
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
@@ -36,15 +33,18 @@ def words(subject: str, text: str, rules: TextRules) -> Words:
 
 
 def fitted(text: str, rules: TextRules) -> Words:
-    """`text` in the cheapest alphabet and within [text] max_segments, refused or cut as configured."""
+    """`text` in the cheapest alphabet and within [text] max_segments, refused or cut as configured.
+
+    Ten segments, the most that can be configured, are less than the provider's 1600 characters (Twilio 21617).
+    """
     text = (gsm.transliterate(text) if rules.transliterate else text).strip()
     size = gsm.segments(text)
     if not text:
         return Words(text="", segments=0, problem="the mail has no text")
-    if size <= rules.max_segments and len(text) <= PROVIDER_CHARS:
+    if size <= rules.max_segments:
         return Words(text=text, segments=size)
     if rules.too_long == "cut":
-        short = gsm.shorten(text[:PROVIDER_CHARS], rules.max_segments)
+        short = gsm.shorten(text, rules.max_segments)
         kept = len(short.removesuffix("..."))
         return Words(text=short, segments=gsm.segments(short), cut=text[kept:])
     problem = f"the text is too long: {size} segments, [text] max_segments is {rules.max_segments}"

@@ -65,7 +65,7 @@ class Delivery:
     message: str
     kind: Kind
     courier: str  # "mail" | "twilio" | "flowroute"
-    lane: str  # one in flight per lane, in order: "twilio|+1...|+1...", "mail|address"
+    lane: str  # one in flight per lane, in order: "twilio|+1...|+1..."; a mail has one of its own, "mail|id"
     number: str  # name of our number; "" for mail
     to: str  # E.164, or a mail address
     phone: Phone | None  # the person texted: asked again for consent before sending
@@ -87,7 +87,7 @@ class Delivery:
     note: str = ""  # the last answer, for people
     bounce: str = ""  # token of the b- address
     conversational: bool = False  # an answer at r-: conversational consent is enough
-    ways: tuple[str, ...] = ()  # ways still open after this one: "provider"
+    ways: tuple[str, ...] = ()  # ways still open after this one: names of our numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

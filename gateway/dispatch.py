@@ -1,0 +1,229 @@
+"""What is delivered when: a queue in memory for each way out, its pace, and its breaker.
+
+The relay and each of our numbers have a queue of their own, so that a slow one holds up nobody else.  A number is paced
+by segments; a way that is at fault is paused and keeps its queue in the spool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from gateway.core.model import Fate
+from gateway.core.rules import Rules
+from gateway.core.verdict import PAID
+from gateway.core.work import Deferred, Delivery, Outcome
+from gateway.deliver import Deliverer
+from gateway.events import emit
+from gateway.ports import Clock, MailCourier, Provider, Spool, SpoolUnavailable
+
+IN_FLIGHT = 20  # requests at once per number; Twilio bounds an account, not a number
+MAILS_AT_ONCE = 4
+CLAIM = 200
+MAIL_BACKLOG = 1000
+PACED_SECONDS = 20  # how much paced work of one number is kept in memory
+
+
+@dataclass(slots=True, order=True)
+class Item:
+    """A place in a queue; `delivery` None tells a worker to end."""
+
+    priority: int
+    due_at: datetime
+    count: int  # in the order of arrival where the rest is equal
+    delivery: Delivery | None = field(compare=False)
+
+
+@dataclass(slots=True)
+class Way:
+    """One way out: its queue, its pace, its breaker."""
+
+    name: str
+    bound: int
+    queue: asyncio.PriorityQueue[Item] = field(default_factory=asyncio.PriorityQueue)
+    next_at: float = 0.0  # monotonic time at which the pace allows the next segment
+    open_until: float = 0.0  # breaker: monotonic time until which nothing is tried
+    failures: int = 0
+
+    @property
+    def full(self) -> bool:
+        return self.queue.qsize() >= self.bound
+
+
+class Dispatcher:
+    def __init__(
+        self,
+        *,
+        spool: Spool,
+        mail: MailCourier,
+        providers: Mapping[str, Provider],
+        rules: Callable[[], Rules],
+        clock: Clock,
+        grace_seconds: float = 30.0,
+    ) -> None:
+        self._spool = spool
+        self._deliverer = Deliverer(
+            spool=spool, mail=mail, providers=providers, rules=rules, clock=clock, taken=self.take
+        )
+        self._rules = rules
+        self._clock = clock
+        self._grace = grace_seconds
+        self._ways: dict[str, Way] = {}
+        self._count = itertools.count()
+        self._workers: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._more = True  # the spool may hold due deliveries that found no room
+        self._stop = asyncio.Event()
+        self.turned_at: datetime | None = None
+
+    def take(self, deliveries: Sequence[Delivery], *, later: bool = True) -> None:
+        """Takes deliveries that are leased to us; what a full queue has no room for goes back to the spool.
+
+        `later`: others wait in the spool for a time of their own, so the next claim may have to come earlier.
+        """
+        if later:
+            self._wake.set()
+        for delivery in deliveries:
+            if self._stop.is_set():
+                continue  # the lease ends with this process; the next one begins with what is open
+            way = self._way(delivery)
+            if way.full:
+                self._more = True
+                self._spawn(self._give_back(delivery, self._clock.now(), "pacing"))
+            else:
+                way.queue.put_nowait(Item(delivery.priority, delivery.due_at, next(self._count), delivery))
+
+    def _way(self, delivery: Delivery) -> Way:
+        name = delivery.number or delivery.courier
+        if name not in self._ways:
+            number = self._rules().number(delivery.number)
+            rate = number.segments_per_second if number else 0.0
+            way = Way(name=name, bound=max(IN_FLIGHT, int(rate * PACED_SECONDS)) if number else MAIL_BACKLOG)
+            self._ways[name] = way
+            for _ in range(IN_FLIGHT if number else MAILS_AT_ONCE):
+                self._spawn(self._worker(way))
+        return self._ways[name]
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._workers.add(task)
+        task.add_done_callback(self._workers.discard)
+
+    async def run(self) -> None:
+        """Claims what is due until `stop`, then lets what is in flight end within the grace."""
+        while not self._stop.is_set():
+            self.turned_at = self._clock.now()
+            # Cleared before the claim: what changes, or the stop that comes, during it must not be slept over.
+            self._wake.clear()
+            try:
+                pause = await self._claim()
+            except SpoolUnavailable as error:
+                emit("spool.failed", error=str(error), during="claiming")
+                pause = 1.0
+            await self._sleep(pause)
+        for way in self._ways.values():
+            for _ in range(max(IN_FLIGHT, MAILS_AT_ONCE)):
+                way.queue.put_nowait(Item(-1, self._clock.now(), next(self._count), None))
+        if self._workers:
+            _, late = await asyncio.wait(set(self._workers), timeout=self._grace)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _claim(self) -> float:
+        """Takes due deliveries from the spool; answers how many seconds nothing more will be due."""
+        full = frozenset(w.name for w in self._ways.values() if w.full)
+        now = self._clock.now()
+        found = await self._spool.due(now, CLAIM, full)
+        self.take(found, later=False)
+        self._more = bool(full) or len(found) >= CLAIM
+        if len(found) >= CLAIM:
+            return 0.0
+        upcoming = await self._spool.next_due()
+        if upcoming is None:
+            return 60.0
+        # What a full queue keeps in the spool is due already: its worker wakes us.
+        return max(1.0 if full else 0.01, min(60.0, (upcoming - now).total_seconds()))
+
+    async def _sleep(self, seconds: float) -> None:
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    def stop(self) -> None:
+        """Takes no more work."""
+        self._stop.set()
+        self._wake.set()
+
+    async def stopped_within(self, pause: timedelta) -> bool:
+        """Waits for the stop, at most that long; whether it came."""
+        try:
+            async with asyncio.timeout(pause.total_seconds()):
+                await self._stop.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _worker(self, way: Way) -> None:
+        while True:
+            delivery = (await way.queue.get()).delivery
+            if delivery is None:
+                return
+            if self._stop.is_set():
+                continue
+            try:
+                await self._deliver_paced(way, delivery)
+            except SpoolUnavailable as error:
+                # The lease ends by itself; what was sent and not settled is then unclear.
+                emit("spool.failed", error=str(error), during="delivering", delivery=delivery.id)
+            except Exception as error:
+                emit("engine.failed", loop="deliver", delivery=delivery.id, error=repr(error), exc_info=error)
+            if self._more and way.queue.qsize() <= way.bound // 2:
+                self._wake.set()
+
+    async def _deliver_paced(self, way: Way, delivery: Delivery) -> None:
+        now = time.monotonic()
+        if way.open_until > now and delivery.fate is Fate.WAITING:
+            due = self._clock.now() + timedelta(seconds=way.open_until - now)
+            await self._give_back(delivery, due, "retry")
+            return
+        number = self._rules().number(delivery.number)
+        if number is not None and delivery.fate is Fate.WAITING:
+            at = max(now, way.next_at)
+            way.next_at = at + delivery.segments / number.segments_per_second
+            if at > now and await self.stopped_within(timedelta(seconds=at - now)):
+                return
+        outcome = await self._deliverer.deliver_one(delivery)
+        if outcome is not None:
+            await self._breaker(way, delivery, outcome)
+
+    async def _give_back(self, delivery: Delivery, due: datetime, reason: str) -> None:
+        try:
+            await self._spool.release(delivery.id, due, reason)
+        except SpoolUnavailable as error:
+            emit("spool.failed", error=str(error), during="giving back", delivery=delivery.id)
+
+    async def _breaker(self, way: Way, delivery: Delivery, outcome: Outcome) -> None:
+        """A way that is itself at fault is left alone for a while; its queue stays in the spool."""
+        if not (isinstance(outcome, Deferred) and outcome.sender_wide):
+            if way.failures and not isinstance(outcome, Deferred):
+                emit("courier.up", courier=delivery.courier, number=delivery.number)
+                way.failures = 0
+            return
+        way.failures += 1
+        way.open_until = time.monotonic() + min(2.0**way.failures, 60.0)
+        if way.failures > 1:
+            return
+        emit("courier.down", courier=delivery.courier, number=delivery.number, reason=outcome.reason, code=outcome.code)
+        if delivery.courier in PAID:
+            await self._deliverer.down(delivery, outcome)

@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import shop
+from gateway.core.address import BadAddress, ToConversation, ToName, ToPhone
+from gateway.core.admit import admit, choices, followed, wants
+from gateway.core.intent import target_of
+from gateway.core.model import Door, Refusal
+from gateway.core.route import ProviderWay
+from gateway.core.rules import Rules
+from gateway.core.work import Facts, Needs
+from shop import AGREED, ALICE, BOB, CAROL, DAVE, DAY, MARIA, NOON, PETER, RULES, entry, facts, talk
+
+NOTHING = Facts()
+TOKEN = "aaaaaaaaaaaaaaaa"
+KNOWN = facts(
+    entry("grant"), conversations=(talk(),), by_bounce={TOKEN: shop.carried()}, deliveries={"m1.1.1": shop.paid()}
+)
+PHONE, OTHER = "2025550143", "2025550144"
+
+
+def answer(
+    recipient: str,
+    known: Facts = NOTHING,
+    sender: str = "jobs",
+    door: Door = Door.SUBMISSION,
+    told: Rules = RULES,
+) -> str:
+    """The answer at RCPT: "" for welcome, else code, enhanced code and words."""
+    no = admit(target_of(shop.at(recipient), told), door, told.sender(sender), known, told, NOON)
+    return str(no) if no else ""
+
+
+@pytest.mark.parametrize(
+    ("recipient", "submission", "stranger", "public"),
+    [
+        pytest.param(PHONE, "", "550 5.7.1", "550 5.7.1", id="phone"),
+        pytest.param("bob", "", "550 5.7.1", "550 5.7.1", id="employee"),
+        pytest.param("techs", "", "550 5.7.1", "550 5.7.1", id="group"),
+        pytest.param("mallory", "550 5.1.1", "550 5.7.1", "550 5.7.1", id="nobody"),
+        pytest.param("2025550112@vtext.com", "", "550 5.7.1", "550 5.7.1", id="text address"),
+        pytest.param("2025550143@vtext.com", "", "550 5.7.1", "550 5.7.1", id="text address of a customer"),
+        pytest.param("2025550144@vtext.com", "550 5.1.1", "550 5.7.1", "550 5.7.1", id="text address of a stranger"),
+        pytest.param(f"r-{TOKEN}", "", "550 5.7.1", "550 5.7.1", id="conversation"),
+        pytest.param("r-bbbbbbbbbbbbbbbb", "550 5.1.1", "550 5.7.1", "550 5.7.1", id="unknown conversation"),
+        pytest.param(f"b-{TOKEN}", "", "", "", id="bounce"),
+        pytest.param(f"B-{TOKEN.upper()}", "", "", "", id="bounce in capitals"),
+        pytest.param("b-bbbbbbbbbbbbbbbb", "550 5.1.1", "550 5.1.1", "550 5.1.1", id="unknown bounce"),
+        pytest.param(f"a-{TOKEN}", "550 5.1.1", "550 5.1.1", "550 5.1.1", id="question"),
+        pytest.param("enroll", "550 5.1.1", "550 5.1.1", "550 5.1.1", id="enrolment"),
+        pytest.param("postmaster", "", "", "", id="postmaster"),
+        pytest.param("abuse", "", "550 5.7.1", "", id="abuse"),
+        pytest.param("preview+bob", "", "550 5.7.1", "550 5.7.1", id="preview"),
+        pytest.param("optin+2025550143", "550 5.7.1", "550 5.7.1", "550 5.7.1", id="opt in"),
+        pytest.param("optout+2025550143", "550 5.7.1", "550 5.7.1", "550 5.7.1", id="opt out"),
+        pytest.param("friend@elsewhere.example", "550 5.7.1", "550 5.7.1", "550 5.7.1", id="foreign"),
+        pytest.param("12", "550 5.1.3", "550 5.1.3", "550 5.1.3", id="bad number"),
+        pytest.param("a%b", "550 5.1.3", "550 5.1.3", "550 5.1.3", id="bad address"),
+    ],
+)
+def test_who_may_use_which_address_at_which_door(recipient: str, submission: str, stranger: str, public: str) -> None:
+    assert submission == answer(recipient, KNOWN)[:9]
+    assert submission == answer(recipient, KNOWN, door=Door.LOCAL)[:9]
+    assert stranger == answer(recipient, KNOWN, sender="")[:9]
+    assert public == answer(recipient, KNOWN, sender="", door=Door.PUBLIC)[:9]
+    assert public == answer(recipient, KNOWN, door=Door.PUBLIC)[:9], "networks and logins do not count here"
+
+
+@pytest.mark.parametrize(
+    ("recipient", "known", "expected"),
+    [
+        pytest.param("optin+2025550143", NOTHING, "", id="opt in"),
+        pytest.param("optout+2025550143", NOTHING, "", id="opt out"),
+        pytest.param("optin+2025550143", facts(entry("revoke")), "", id="opt in after a revocation"),
+        pytest.param("optin+2025550143", facts(entry("stop")), "550 5.7.1 +1 202-555-0143 said STOP", id="after a STOP"),
+        pytest.param("optout+2025550143", facts(entry("stop")), "", id="opt out after a STOP"),
+        pytest.param("friend@elsewhere.example", NOTHING, "", id="foreign"),
+    ],
+)
+def test_a_sender_may_what_his_configuration_allows(recipient: str, known: Facts, expected: str) -> None:
+    found = answer(recipient, known, sender="clerk")
+
+    assert found.startswith(expected)
+    assert bool(found) == bool(expected)
+
+
+@pytest.mark.parametrize(
+    ("recipient", "known", "words"),
+    [
+        pytest.param(PHONE, NOTHING, "5.7.1 +1 202-555-0143 has not agreed to texts: if the person agreed:", id="consent"),
+        pytest.param(PHONE, facts(entry("grant"), entry("stop")), "said STOP on 2026-11-22: only a START", id="STOP"),
+        pytest.param(PHONE, facts(entry("grant"), entry("revoke")), "was opted out on 2026-11-22", id="revoked"),
+        pytest.param("bob", facts(entry("stop", BOB)), "bob (+1 202-555-0112) said STOP", id="an employee's STOP"),
+        pytest.param("2025550112@vtext.com", facts(entry("stop", BOB)), "bob (+1 202-555-0112) said STOP", id="stored"),
+        pytest.param("2025550143@vtext.com", facts(entry("stop")), "said STOP on 2026-11-22", id="a customer's stored"),
+        pytest.param(
+            "2025550144@vtext.com", NOTHING, "belongs to no employee and to no customer who agreed", id="stranger's stored"
+        ),
+        pytest.param("dave", NOTHING, "5.1.6 dave cannot be texted: AT&T closed txt.att.net on 2025-06-17", id="retired"),
+        pytest.param("carol", NOTHING, "5.7.1 carol cannot be texted: Unsure: nobody has confirmed", id="unverified"),
+        pytest.param("friend@elsewhere.example", NOTHING, "relaying denied: friend@elsewhere.example", id="relaying"),
+    ],
+)
+def test_a_refusal_says_why_and_what_to_do(recipient: str, known: Facts, words: str) -> None:
+    found = answer(recipient, known)
+
+    assert found.startswith("550 ")
+    assert words in found
+
+
+def test_a_customer_is_never_texted_by_a_carrier() -> None:
+    (choice,) = found = choices(target_of("2025550143@vtext.com", RULES), None, AGREED, RULES, NOON)  # type: ignore[arg-type]
+
+    assert not isinstance(found, Refusal)
+    assert [ProviderWay] == [type(way) for way in choice.ways]
+
+
+def test_one_member_who_cannot_be_texted_does_not_keep_the_group_out() -> None:
+    told = replace(RULES, groups={"techs": ("alice", "bob", "dave"), "lost": ("dave", "carol")})
+
+    assert "" == answer("techs", facts(entry("stop", ALICE)), told=told)
+    assert "550 5.1.6" == answer("lost", told=told)[:9]
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        pytest.param(facts(conversations=(talk(heard_at=NOON - DAY),)), "", id="the person wrote"),
+        pytest.param(facts(conversations=(talk(),)), "550 5.7.1", id="the person never wrote"),
+        pytest.param(facts(conversations=(talk(heard_at=NOON - DAY, closes_at=NOON),)), "550 5.7.1", id="closed"),
+        pytest.param(facts(entry("grant"), conversations=(talk(closes_at=NOON),)), "", id="closed, with consent"),
+        pytest.param(facts(entry("stop"), conversations=(talk(heard_at=NOON),)), "550 5.7.1", id="STOP"),
+    ],
+)
+def test_at_r_the_persons_own_text_stands_in_for_consent_until_the_conversation_closes(
+    known: Facts, expected: str
+) -> None:
+    assert expected == answer(f"r-{TOKEN}", known)[:9]
+
+
+def test_conversational_consent_counts_only_at_r() -> None:
+    assert "550 5.7.1" == answer(PHONE, facts(conversations=(talk(heard_at=NOON),)))[:9]
+
+
+def test_an_answer_at_r_goes_by_the_senders_number_of_the_conversation() -> None:
+    known = facts(entry("grant"), conversations=(talk(sender="desk", number=""),))
+    found = choices(ToConversation(TOKEN), RULES.sender("jobs"), known, RULES, NOON)
+
+    assert not isinstance(found, Refusal)
+    assert ["sales"] == [w.number.name for w in found[0].ways if isinstance(w, ProviderWay)]
+    assert found[0].answering
+    assert known.conversations[0] == found[0].conversation
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        pytest.param(talk(number="sales"), "service", id="open"),
+        pytest.param(talk(number="sales", sender=""), "service", id="a stranger's text to the inbox"),
+        pytest.param(talk(number="sales", closes_at=NOON), "sales", id="closed"),
+        pytest.param(talk(number="sales", phone=PETER), "sales", id="another phone"),
+    ],
+)
+def test_a_new_conversation_avoids_numbers_on_which_the_phone_has_another(
+    other: shop.Conversation, expected: str
+) -> None:
+    known = facts(entry("grant"), conversations=(other,))
+    found = choices(ToPhone(MARIA), RULES.sender("desk"), known, RULES, NOON, about=("desk", "new"))
+
+    assert not isinstance(found, Refusal)
+    assert expected == found[0].rule.removeprefix("customer: twilio number ")
+    assert None is found[0].conversation
+
+
+@pytest.mark.parametrize(
+    ("closes", "expected"),
+    [pytest.param(NOON + DAY, "service", id="running"), pytest.param(NOON, "sales", id="closed: as a new one")],
+)
+def test_a_running_conversation_keeps_its_number(closes: shop.datetime, expected: str) -> None:
+    running = talk(sender="desk", number="service", closes_at=closes)
+    other = talk(id="bbbbbbbbbbbbbbbb", job="other", number="service")
+    known = facts(entry("grant"), conversations=(other, running))
+    found = choices(ToPhone(MARIA), RULES.sender("desk"), known, RULES, NOON, about=("desk", "reminder"))
+
+    assert not isinstance(found, Refusal)
+    assert running == found[0].conversation
+    assert expected == found[0].rule.removeprefix("customer: twilio number ")
+
+
+def test_a_tag_names_the_number() -> None:
+    found = choices(ToPhone(MARIA, "sales"), RULES.sender("jobs"), AGREED, RULES, NOON)
+
+    assert not isinstance(found, Refusal)
+    assert ["customer: twilio number sales"] == [c.rule for c in found]
+
+
+def test_the_needs_are_what_is_read() -> None:
+    tokens = (ToConversation(TOKEN), target_of(shop.at(f"b-{TOKEN}"), RULES))
+    people = (ToName("techs"), ToName("mallory"), ToPhone(MARIA), target_of(shop.at("preview+carol"), RULES))
+    rest = (target_of(shop.at("optin+2025550144"), RULES), target_of(shop.at("postmaster"), RULES))
+    targets = [t for t in (*tokens, *people, *rest) if not isinstance(t, BadAddress)]
+    phones = frozenset({ALICE, BOB, DAVE, MARIA, CAROL, PETER})
+
+    assert Needs(
+        phones=phones,
+        threads=phones,
+        tokens=frozenset({TOKEN}),
+        bounces=frozenset({TOKEN}),
+        employees=frozenset({"alice", "bob", "dave", "carol"}),
+    ) == wants(targets, RULES)
+
+
+def test_the_people_behind_tokens_are_read_next() -> None:
+    known = facts(conversations=(talk(), talk(id="b", phone=CAROL)))
+
+    assert Needs(phones=frozenset({MARIA, CAROL}), employees=frozenset({"carol"})) == followed(known, RULES)
+
+
+@given(st.text(max_size=60), st.sampled_from(Door), st.sampled_from(["", "jobs", "clerk", "desk"]))
+def test_every_address_has_an_answer(local: str, door: Door, sender: str) -> None:
+    no = admit(target_of(shop.at(local), RULES), door, RULES.sender(sender), NOTHING, RULES, NOON)
+
+    assert no is None or no.code == 550

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+import shop
+from gateway.core.address import TextAddress, ToConversation, ToName, ToPhone
+from gateway.core.intent import (
+    ConsentChange,
+    Forward,
+    Ignored,
+    Intent,
+    NotForUs,
+    Preview,
+    Reply,
+    Report,
+    SendText,
+    Status,
+    bare_subject,
+    job,
+    needs,
+    understand,
+)
+from gateway.core.keyword import Keyword
+from gateway.core.model import Door, Phone, Reading, Unreadable
+from gateway.core.rules import TextRules
+from gateway.core.work import Needs
+from shop import BOB, MARIA, RULES, mail, reading, status_in, text_in
+
+TOKEN = "aaaaaaaaaaaaaaaa"
+
+
+def meant(recipient: str, read: Reading | None = None, **changes: object) -> Intent:
+    (intent,) = understand(mail(recipient, **changes), read or reading(), RULES)
+    return intent
+
+
+@pytest.mark.parametrize(
+    ("recipient", "expected"),
+    [
+        pytest.param("2025550143", SendText, id="phone"),
+        pytest.param("bob", SendText, id="name"),
+        pytest.param("2025550112@vtext.com", SendText, id="text address"),
+        pytest.param(f"r-{TOKEN}", SendText, id="conversation"),
+        pytest.param("preview+bob", Preview, id="preview"),
+        pytest.param(f"b-{TOKEN}", Report, id="bounce"),
+        pytest.param("optin+2025550143", ConsentChange, id="consent"),
+        pytest.param("postmaster", Forward, id="postmaster"),
+        pytest.param("abuse", Forward, id="abuse"),
+        pytest.param("friend@elsewhere.example", Forward, id="foreign"),
+        pytest.param("enroll", NotForUs, id="enrolment"),
+        pytest.param(f"a-{TOKEN}", NotForUs, id="question"),
+        pytest.param("12", NotForUs, id="bad number"),
+    ],
+)
+def test_each_address_means_one_thing(recipient: str, expected: type) -> None:
+    assert expected is type(meant(recipient))
+
+
+def test_each_recipient_has_an_intent_of_its_own() -> None:
+    intents = understand(mail("bob", "2025550143", "2025550112@vtext.com"), reading(), RULES)
+
+    assert [ToName("bob"), ToPhone(MARIA), TextAddress(BOB, "vtext.com")] == [
+        i.target for i in intents if isinstance(i, SendText)
+    ]
+
+
+def test_mail_to_the_postmaster_goes_to_the_mailboxes_of_the_admin_and_not_to_phones() -> None:
+    told = replace(RULES, alarm_to=("a@shop.example.com", str(BOB), "b@shop.example.com"))
+    (intent,) = understand(mail("postmaster"), reading(), told)
+
+    assert isinstance(intent, Forward)
+    assert ("a@shop.example.com", "b@shop.example.com") == intent.to
+    assert not intent.unchanged
+
+
+JOB, ANSWER, POSTMASTER = "2025550143", f"r-{TOKEN}", "postmaster"
+
+
+@pytest.mark.parametrize(
+    ("changes", "stopped"),
+    [
+        pytest.param({}, set(), id="a person"),
+        pytest.param({"auto_submitted": "no"}, set(), id="Auto-Submitted: no"),
+        pytest.param({"auto_submitted": "auto-generated"}, {ANSWER}, id="auto-generated: reminders rightly say so"),
+        pytest.param({"auto_submitted": "auto-notified"}, {ANSWER}, id="auto-notified"),
+        pytest.param({"auto_submitted": "auto-replied"}, {JOB, ANSWER}, id="auto-replied"),
+        pytest.param({"bulk": True}, {ANSWER}, id="Precedence or List-Id"),
+        pytest.param({"report": True}, {JOB, ANSWER}, id="multipart/report"),
+        pytest.param({"ours": True}, {JOB, ANSWER, POSTMASTER}, id="our own mail"),
+    ],
+)
+def test_words_of_a_machine_are_stopped(changes: dict[str, object], stopped: set[str]) -> None:
+    found = {to for to in (JOB, ANSWER, POSTMASTER) if isinstance(meant(to, reading(**changes)), Ignored)}
+
+    assert stopped == found
+
+
+def test_a_mail_without_envelope_sender_is_no_answer_but_may_be_job_mail() -> None:
+    assert isinstance(meant(ANSWER, mail_from=""), Ignored)
+    assert isinstance(meant(JOB, mail_from=""), SendText)
+
+
+def test_the_admins_own_text_to_a_conversation_has_no_envelope_sender() -> None:
+    assert isinstance(meant(ANSWER, mail_from="", door=Door.LOCAL), SendText)
+
+
+@pytest.mark.parametrize(
+    ("text", "opt_out", "expected"),
+    [
+        pytest.param("At ten?", "", None, id="words"),
+        pytest.param("stop", "", Keyword(word="STOP", action="stop"), id="STOP by our list"),
+        pytest.param("Stop.", "STOP", Keyword(word="STOP", action="stop"), id="both know it"),
+        pytest.param("parar\nya", "STOP", Keyword(word="PARAR YA", action="stop"), id="a word of the provider's"),
+        pytest.param("", "HELP", Keyword(word="HELP", action="help"), id="the provider's word without text"),
+        pytest.param("stop", "START", Keyword(word="STOP", action="start"), id="the provider's word counts"),
+    ],
+)
+def test_the_keyword_of_a_text(text: str, opt_out: str, expected: Keyword | None) -> None:
+    (intent,) = understand(text_in(text, opt_out=opt_out), None, RULES)
+
+    assert isinstance(intent, Reply)
+    assert expected == intent.keyword
+
+
+def test_a_status_is_a_status() -> None:
+    assert (Status(event=status_in("sent").event),) == understand(status_in("sent"), None, RULES)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("read", "reason"), [(Unreadable(reason="too deep"), "too deep"), (None, "the mail was not read")]
+)
+def test_what_cannot_be_read_means_nothing(read: Unreadable | None, reason: str) -> None:
+    assert (Unreadable(reason=reason),) == understand(mail("bob"), read, RULES)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "changes", "expected"),
+    [
+        pytest.param("", {}, "reminder", id="the subject"),
+        pytest.param("", {"subject": "RE: Fwd: Aw[2]: Reminder"}, "reminder", id="without Re and Fwd"),
+        pytest.param("", {"references": ("<a@x>", "<b@x>")}, "<a@x>", id="the root of the thread"),
+        pytest.param(r"RO (\d+)", {"subject": "RO 1042 is ready"}, "1042", id="the capture"),
+        pytest.param(r"RO (\d+)", {"subject": "Re: RO 1042", "references": ("<a@x>",)}, "1042", id="before the thread"),
+        pytest.param(r"RO (\d+)", {"subject": "Hello", "references": ("<a@x>",)}, "<a@x>", id="no capture: the thread"),
+        pytest.param(r"RO (\d+)", {"subject": "Hello"}, "hello", id="no capture, no thread: the subject"),
+        pytest.param(r"RO (\d+)|WO (\d+)", {"subject": "WO 7"}, "7", id="the first group that captured"),
+        pytest.param(r"RO ?( *)", {"subject": "RO  "}, "ro", id="an empty capture is none"),
+    ],
+)
+def test_the_job_that_a_mail_is_about(pattern: str, changes: dict[str, object], expected: str) -> None:
+    told = shop.rules(text=TextRules(job=pattern))
+
+    assert expected == job(reading(**changes), told)
+
+
+@pytest.mark.parametrize(
+    ("subject", "expected"),
+    [("Re: a", "a"), ("re:fw:a", "a"), ("WG: AW: a", "a"), ("Regards", "Regards"), ("Re:", ""), ("a Re: b", "a Re: b")],
+)
+def test_a_bare_subject_has_no_re_in_front(subject: str, expected: str) -> None:
+    assert expected == bare_subject(subject)
+
+
+def asked(inbound: shop.InboundMail | shop.InboundHook, read: Reading | None = None) -> Needs:
+    return replace(needs(understand(inbound, read, RULES), inbound, read, RULES), fresh=0)
+
+
+@pytest.mark.parametrize(
+    ("recipient", "expected"),
+    [
+        pytest.param(
+            "bob",
+            Needs(
+                phones=frozenset({BOB}),
+                threads=frozenset({BOB}),
+                employees=frozenset({"bob"}),
+                keys=frozenset({("jobs", BOB, "reminder")}),
+            ),
+            id="a person: consent, confirmation, conversations",
+        ),
+        pytest.param(f"r-{TOKEN}", Needs(tokens=frozenset({TOKEN})), id="a conversation"),
+        pytest.param(f"b-{TOKEN}", Needs(bounces=frozenset({TOKEN})), id="a bounce"),
+        pytest.param("optout+2025550143", Needs(phones=frozenset({MARIA})), id="consent"),
+        pytest.param("postmaster", Needs(), id="postmaster"),
+        pytest.param("12", Needs(), id="nobody"),
+    ],
+)
+def test_the_needs_of_a_mail(recipient: str, expected: Needs) -> None:
+    assert expected == asked(mail(recipient), reading())
+
+
+def test_the_needs_of_a_text_and_of_a_status() -> None:
+    named = Needs(deliveries=frozenset({"m1.1.1"}), remote_ids=frozenset({("twilio", "SM1")}))
+    people = frozenset({MARIA})
+
+    assert Needs(phones=people, threads=people, keys=frozenset({("", MARIA, "")})) == asked(text_in())
+    assert named == asked(status_in("sent"))
+    assert replace(named, deliveries=frozenset()) == asked(status_in("sent", delivery=""))
+
+
+def test_the_needs_of_an_alarm_are_read_too() -> None:
+    told = replace(RULES, alarm_to=(str(BOB), "+12025550199", "a@shop.example.com"))
+
+    assert frozenset({"bob"}) == needs((Unreadable(reason=""),), mail("12"), Unreadable(reason=""), told).employees
+
+
+def test_there_are_tokens_enough_for_every_recipient() -> None:
+    many = [f"202555{n:04d}" for n in range(100, 200)]
+    one = mail(*many, "techs", *(f"friend{n}@elsewhere.example" for n in range(100)))
+
+    assert needs(understand(one, reading(), RULES), one, reading(), RULES).fresh >= 2 * (len(many) + 3) + 100
+
+
+def test_a_text_address_and_a_conversation_are_texted() -> None:
+    assert ToConversation(TOKEN) == getattr(meant(f"r-{TOKEN}"), "target", None)
+    assert TextAddress(Phone("+12025550112"), "vtext.com") == getattr(meant("2025550112@vtext.com"), "target", None)
