@@ -16,8 +16,11 @@ from prometheus_client import CollectorRegistry, Counter
 
 REGISTRY = CollectorRegistry()
 _TOTAL = Counter("gateway_events_total", "Events by name, see docs/events.md", ["event", "courier"], registry=REGISTRY)
-# A number of ten digits in its usual writings, or any other run of seven digits and more.
-_DIGITS = re.compile(r"(?<!\d)\+?1?[ .-]?\(?\d{3}\)?[ .-]?\d{3}[ .-]?\d{4}(?!\d)|\+?\d{7,15}")
+# A number of ten digits in its usual writings, or any other run of seven digits and more; none inside a word or an id.
+_DIGITS = re.compile(
+    r"(?<![0-9A-Za-z])\+?(?:1[ .-]?)?\(?\d{3}\)?[ .-]?\d{3}[ .-]?\d{4}(?![0-9A-Za-z])"
+    r"|(?<![0-9A-Za-z])\+?\d{7,15}(?![0-9A-Za-z])"
+)
 
 # name -> (level, what it says); docs/events.md must list the same names
 EVENTS: dict[str, tuple[str, str]] = {
