@@ -201,9 +201,7 @@ def facts(*entries: Consent, **changes: Any) -> Facts:
 AGREED = facts(entry("grant"))
 
 
-def planned(
-    inbound: InboundMail | InboundHook, known: Facts, told: Rules = RULES, read: Reading | None = None
-) -> Plan:
+def planned(inbound: InboundMail | InboundHook, known: Facts, told: Rules = RULES, read: Reading | None = None) -> Plan:
     """The plan for what came in, from understanding on."""
     found = None if isinstance(inbound, InboundHook) else read or reading()
     return plan.make(inbound, found, understand(inbound, found, told), known, told, NOON)

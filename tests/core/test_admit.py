@@ -3,10 +3,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import shop
 from hypothesis import given
 from hypothesis import strategies as st
+from shop import AGREED, ALICE, BOB, CAROL, DAVE, DAY, MARIA, NOON, PETER, RULES, entry, facts, talk
 
-import shop
 from gateway.core.address import BadAddress, ToConversation, ToName, ToPhone
 from gateway.core.admit import admit, choices, followed, wants
 from gateway.core.intent import target_of
@@ -14,7 +15,6 @@ from gateway.core.model import Door, Refusal
 from gateway.core.route import ProviderWay
 from gateway.core.rules import Rules
 from gateway.core.work import Facts, Needs
-from shop import AGREED, ALICE, BOB, CAROL, DAVE, DAY, MARIA, NOON, PETER, RULES, entry, facts, talk
 
 NOTHING = Facts()
 TOKEN = "aaaaaaaaaaaaaaaa"
@@ -77,7 +77,9 @@ def test_who_may_use_which_address_at_which_door(recipient: str, submission: str
         pytest.param("optin+2025550143", NOTHING, "", id="opt in"),
         pytest.param("optout+2025550143", NOTHING, "", id="opt out"),
         pytest.param("optin+2025550143", facts(entry("revoke")), "", id="opt in after a revocation"),
-        pytest.param("optin+2025550143", facts(entry("stop")), "550 5.7.1 +1 202-555-0143 said STOP", id="after a STOP"),
+        pytest.param(
+            "optin+2025550143", facts(entry("stop")), "550 5.7.1 +1 202-555-0143 said STOP", id="after a STOP"
+        ),
         pytest.param("optout+2025550143", facts(entry("stop")), "", id="opt out after a STOP"),
         pytest.param("friend@elsewhere.example", NOTHING, "", id="foreign"),
     ],
@@ -92,16 +94,23 @@ def test_a_sender_may_what_his_configuration_allows(recipient: str, known: Facts
 @pytest.mark.parametrize(
     ("recipient", "known", "words"),
     [
-        pytest.param(PHONE, NOTHING, "5.7.1 +1 202-555-0143 has not agreed to texts: if the person agreed:", id="consent"),
+        pytest.param(
+            PHONE, NOTHING, "5.7.1 +1 202-555-0143 has not agreed to texts: if the person agreed:", id="consent"
+        ),
         pytest.param(PHONE, facts(entry("grant"), entry("stop")), "said STOP on 2026-11-22: only a START", id="STOP"),
         pytest.param(PHONE, facts(entry("grant"), entry("revoke")), "was opted out on 2026-11-22", id="revoked"),
         pytest.param("bob", facts(entry("stop", BOB)), "bob (+1 202-555-0112) said STOP", id="an employee's STOP"),
         pytest.param("2025550112@vtext.com", facts(entry("stop", BOB)), "bob (+1 202-555-0112) said STOP", id="stored"),
         pytest.param("2025550143@vtext.com", facts(entry("stop")), "said STOP on 2026-11-22", id="a customer's stored"),
         pytest.param(
-            "2025550144@vtext.com", NOTHING, "belongs to no employee and to no customer who agreed", id="stranger's stored"
+            "2025550144@vtext.com",
+            NOTHING,
+            "belongs to no employee and to no customer who agreed",
+            id="stranger's stored",
         ),
-        pytest.param("dave", NOTHING, "5.1.6 dave cannot be texted: AT&T closed txt.att.net on 2025-06-17", id="retired"),
+        pytest.param(
+            "dave", NOTHING, "5.1.6 dave cannot be texted: AT&T closed txt.att.net on 2025-06-17", id="retired"
+        ),
         pytest.param("carol", NOTHING, "5.7.1 carol cannot be texted: Unsure: nobody has confirmed", id="unverified"),
         pytest.param("friend@elsewhere.example", NOTHING, "relaying denied: friend@elsewhere.example", id="relaying"),
     ],

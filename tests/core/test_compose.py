@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from shop import ADMIN, DOMAIN, JOBS, NOON
 
 from gateway.core import compose, mime
 from gateway.core.model import Reading
-from shop import ADMIN, DOMAIN, JOBS, NOON
 
 HOSTILE = "x\r\nBcc: evil@elsewhere.example\r\n\r\nbody\n.\r\n=?utf-8?q?=0D=0ABcc:_e@x?=\x00\x85\u2028\ud800\u00e9"
 ANY = st.one_of(st.text(max_size=300), st.sampled_from([HOSTILE, HOSTILE * 9, "a" * 5000, "\u00e9" * 2000, ""]))
@@ -279,7 +279,8 @@ def test_a_thread_keeps_its_root_and_its_newest(references: list[str], expected:
 
 
 @pytest.mark.parametrize(
-    ("subject", "expected"), [("a", "Re: a"), ("Re: a", "Re: a"), ("RE:a", "RE:a"), ("", "Re:"), ("Regards", "Re: Regards")]
+    ("subject", "expected"),
+    [("a", "Re: a"), ("Re: a", "Re: a"), ("RE:a", "RE:a"), ("", "Re:"), ("Regards", "Re: Regards")],
 )
 def test_an_answer_has_one_re(subject: str, expected: str) -> None:
     assert expected == compose.again(subject)

@@ -7,16 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import shop
 from hypothesis import given
 from hypothesis import strategies as st
-
-import shop
-from gateway.core import plan
-from gateway.core.incoming import FATES, keyword_entry
-from gateway.core.intent import Reply, SendText, understand
-from gateway.core.model import Consent, Fate, InboundHook, Kind, MailAddr, Phone, Recipient
-from gateway.core.rules import Rules
-from gateway.core.work import Delivery, Facts, MailParcel, Move, Plan, Writes
 from shop import (
     ADMIN,
     BOB,
@@ -42,15 +35,22 @@ from shop import (
     written,
 )
 
+from gateway.core import plan
+from gateway.core.incoming import FATES, keyword_entry
+from gateway.core.intent import Reply, SendText, understand
+from gateway.core.model import Consent, Fate, InboundHook, Kind, MailAddr, Phone, Recipient
+from gateway.core.rules import Rules
+from gateway.core.work import Delivery, Facts, MailParcel, Move, Plan, Writes
+
 TOKEN = "aaaaaaaaaaaaaaaa"
 OPEN = facts(entry("grant"), conversations=(talk(),))
 INBOX = "desk@shop.example.com"
 
 
-def said(text: str) -> Reply:
-    (intent,) = understand(text_in(text), None, RULES)
+def entered(hook: InboundHook) -> Consent | None:
+    (intent,) = understand(hook, None, RULES)
     assert isinstance(intent, Reply)
-    return intent
+    return keyword_entry(hook, intent, BRAND)
 
 
 # -- texts
@@ -78,7 +78,11 @@ def test_a_reply_becomes_a_mail_in_the_persons_name_on_the_thread_of_the_job() -
     ) == words(delivery)
     assert ("twilio:SM1.1", "twilio:SM1.1.1", Kind.REPLY) == (message.id, delivery.id, message.kind)
     assert (MARIA, "", TOKEN, "jobs") == (message.phone, message.person, message.conversation, message.sender)
-    assert ("Yes, but can I come at 10?", "conversation reminder", ADMIN) == (message.text, message.rule, message.report_to)
+    assert ("Yes, but can I come at 10?", "conversation reminder", ADMIN) == (
+        message.text,
+        message.rule,
+        message.report_to,
+    )
     assert None is delivery.phone, "a mail to the shop needs nobody's consent"
 
 
@@ -129,7 +133,9 @@ def test_a_strangers_text_goes_to_the_inbox_of_the_number() -> None:
 
 
 def test_a_strangers_second_text_stays_in_his_conversation() -> None:
-    known = talk(sender="", job="", number="sales", texted_at=None, closes_at=NOON - DAY, reply_to="old@shop.example.com")
+    known = talk(
+        sender="", job="", number="sales", texted_at=None, closes_at=NOON - DAY, reply_to="old@shop.example.com"
+    )
     other = talk(id="b", closes_at=NOON)
     (heard,) = planned(text_in(), facts(conversations=(other, known))).writes.conversations
 
@@ -221,12 +227,20 @@ def test_pictures_are_named_by_their_addresses() -> None:
 @pytest.mark.parametrize(
     ("text", "known", "action", "words_of_it", "answer"),
     [
-        pytest.param("STOP", [], "stop", "[STOP opts this phone out: Example Auto will not", "said STOP on 2026-11", id="STOP"),
-        pytest.param("cancel", [], "stop", "[CANCEL opts this phone out", "No answer can be texted: this phone", id="CANCEL"),
+        pytest.param(
+            "STOP", [], "stop", "[STOP opts this phone out: Example Auto will not", "said STOP on 2026-11", id="STOP"
+        ),
+        pytest.param(
+            "cancel", [], "stop", "[CANCEL opts this phone out", "No answer can be texted: this phone", id="CANCEL"
+        ),
         pytest.param("start", ["stop"], "start", "[START lifts an earlier STOP", "Answer this mail", id="START"),
-        pytest.param("start", [], "start", "It is no consent by itself.]", "Answer this mail", id="START of a stranger"),
+        pytest.param(
+            "start", [], "start", "It is no consent by itself.]", "Answer this mail", id="START of a stranger"
+        ),
         pytest.param("help", [], None, "[HELP asks for help; the provider", "Answer this mail", id="HELP"),
-        pytest.param("At ten?", ["stop"], None, "", "No answer can be texted: this phone said STOP", id="words after STOP"),
+        pytest.param(
+            "At ten?", ["stop"], None, "", "No answer can be texted: this phone said STOP", id="words after STOP"
+        ),
         pytest.param("start", ["revoke"], "start", "", "this phone was opted out", id="a START lifts no revocation"),
         pytest.param("Don't stop", [], None, "", "Answer this mail to text back.", id="a word among others"),
     ],
@@ -244,7 +258,7 @@ def test_a_keyword_acts_and_the_mail_says_what_it_did(
 
 
 def test_an_entry_that_the_door_made_is_not_counted_again() -> None:
-    stop = keyword_entry(text_in("stop"), said("stop"), BRAND)
+    stop = entered(text_in("stop"))
     assert stop is not None
     made = planned(text_in("stop"), facts(stop, entry("start", at=NOON), conversations=(talk(),)))
 
@@ -262,16 +276,16 @@ def test_the_entry_of_a_keyword_tells_its_evidence() -> None:
         evidence=f"text SM1 to {SERVICE}",
         recorded_by="twilio",
         raw="Stop.",
-    ) == keyword_entry(text_in("Stop."), said("Stop."), BRAND)
+    ) == entered(text_in("Stop."))
 
 
 @pytest.mark.parametrize("author", ["242733", "ACME"])
 def test_only_a_phone_can_opt_out(author: str) -> None:
-    assert None is keyword_entry(text_in("stop", author=author), said("stop"), BRAND)
+    assert None is entered(text_in("stop", author=author))
 
 
 def test_a_phone_that_no_plan_knows_can_still_opt_out() -> None:
-    found = keyword_entry(text_in("stop", author="+999123456"), said("stop"), BRAND)
+    found = entered(text_in("stop", author="+999123456"))
 
     assert found is not None
     assert "+999123456" == found.phone
@@ -290,9 +304,7 @@ def test_a_status_moves_the_delivery_that_its_address_names(status: str) -> None
     writes = after(status, shop.paid(fate=Fate.UNKNOWN))
     note = f"twilio says {status}"
 
-    assert (
-        Move(delivery="m1.1.1", fate=FATES[status], note=note, remote_id="SM1", source="twilio"),
-    ) == writes.moves
+    assert (Move(delivery="m1.1.1", fate=FATES[status], note=note, remote_id="SM1", source="twilio"),) == writes.moves
 
 
 def test_a_polled_status_is_found_by_its_remote_id() -> None:

@@ -3,8 +3,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-
 import shop
+from shop import BOB, MARIA, RULES, mail, reading, status_in, text_in
+
 from gateway.core.address import TextAddress, ToConversation, ToName, ToPhone
 from gateway.core.intent import (
     ConsentChange,
@@ -26,7 +27,6 @@ from gateway.core.keyword import Keyword
 from gateway.core.model import Door, Phone, Reading, Unreadable
 from gateway.core.rules import TextRules
 from gateway.core.work import Needs
-from shop import BOB, MARIA, RULES, mail, reading, status_in, text_in
 
 TOKEN = "aaaaaaaaaaaaaaaa"
 

@@ -7,15 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import shop
 from hypothesis import given
 from hypothesis import strategies as st
-
-import shop
-from gateway.core import plan
-from gateway.core.intent import Reply, Status
-from gateway.core.model import Confirmation, Door, Fate, Kind, MailAddr, Phone, Recipient, Unreadable
-from gateway.core.rules import Rules, TextRules
-from gateway.core.work import Delivery, Facts, MailParcel, Plan, TextParcel
 from shop import (
     ADMIN,
     AGREED,
@@ -43,6 +37,12 @@ from shop import (
     written,
 )
 
+from gateway.core import plan
+from gateway.core.intent import Reply, Status
+from gateway.core.model import Confirmation, Door, Fate, Kind, MailAddr, Phone, Recipient, Unreadable
+from gateway.core.rules import Rules, TextRules
+from gateway.core.work import Delivery, Facts, MailParcel, Plan, TextParcel
+
 CUSTOMER = "2025550143"
 TOKEN = "aaaaaaaaaaaaaaaa"
 HEARD = facts(conversations=(talk(heard_at=NOON - DAY),))
@@ -61,7 +61,9 @@ def texts(made: Plan) -> list[Delivery]:
 
 
 def test_a_job_mail_to_a_customer_becomes_a_text_by_the_provider() -> None:
-    made = planned(mail(Recipient(address=f"{CUSTOMER}@{DOMAIN}", notify="FAILURE", orcpt="rfc822;a@b"), envid="e1"), AGREED)
+    made = planned(
+        mail(Recipient(address=f"{CUSTOMER}@{DOMAIN}", notify="FAILURE", orcpt="rfc822;a@b"), envid="e1"), AGREED
+    )
     (message,) = made.writes.messages
     delivery = only(made.writes.deliveries)
 
@@ -74,9 +76,10 @@ def test_a_job_mail_to_a_customer_becomes_a_text_by_the_provider() -> None:
     assert f"twilio|{SERVICE}|{MARIA}" == delivery.lane
     assert (MARIA, "jobs", 1, 5) == (delivery.phone, delivery.sender, delivery.segments, delivery.priority)
     assert (Fate.WAITING, NOON, NOON + timedelta(hours=4)) == (delivery.fate, delivery.due_at, delivery.expires_at)
-    assert TextParcel(
-        number=SERVICE, service="", to=MARIA, body="Your car is ready.", validity_seconds=14_400
-    ) == delivery.parcel
+    assert (
+        TextParcel(number=SERVICE, service="", to=MARIA, body="Your car is ready.", validity_seconds=14_400)
+        == delivery.parcel
+    )
     assert not delivery.conversational
 
 
@@ -128,7 +131,9 @@ def test_the_provider_is_told_how_long_a_text_is_worth_sending(hours: int, secon
     ("recipient", "known", "expected"),
     [
         pytest.param("2025550111@txt.att.net", facts(), (ALICE, "twilio"), id="employee of a closed gateway: fallback"),
-        pytest.param("2025550112@txt.att.net", facts(), ("2025550112@vtext.com", "mail"), id="employee: today's carrier"),
+        pytest.param(
+            "2025550112@txt.att.net", facts(), ("2025550112@vtext.com", "mail"), id="employee: today's carrier"
+        ),
         pytest.param("2025550143@vtext.com", AGREED, (MARIA, "twilio"), id="customer with consent: never by carrier"),
         pytest.param("alice", facts(), (ALICE, "twilio"), id="retired carrier"),
         pytest.param("erin", facts(), (shop.ERIN, "twilio"), id="no carrier"),
@@ -165,7 +170,9 @@ def test_what_was_cut_away_is_kept_in_the_order_of_the_mail() -> None:
     [
         pytest.param(CUSTOMER, facts(), "5.7.1", "has not agreed to texts", id="no consent any more"),
         pytest.param(CUSTOMER, facts(entry("grant"), entry("stop")), "5.7.1", "said STOP", id="a STOP came in between"),
-        pytest.param("2025550144@vtext.com", facts(), "5.1.1", "belongs to no employee", id="text address of a stranger"),
+        pytest.param(
+            "2025550144@vtext.com", facts(), "5.1.1", "belongs to no employee", id="text address of a stranger"
+        ),
         pytest.param("dave", facts(), "5.1.6", "closed txt.att.net on 2025-06-17", id="no way"),
         pytest.param("mallory", facts(), "5.1.1", "neither an employee nor a group", id="no such name"),
         pytest.param("r-bbbbbbbbbbbbbbbb", facts(), "5.1.1", "no such conversation", id="no such conversation"),
@@ -226,7 +233,9 @@ def test_notify_decides_whether_a_failure_is_told(notify: str, told: bool) -> No
     ("told", "changes", "expected"),
     [
         pytest.param(RULES, {}, JOBS, id="the envelope sender"),
-        pytest.param(shop.sender("jobs", report_to="boss@shop.example.com"), {}, "boss@shop.example.com", id="report_to"),
+        pytest.param(
+            shop.sender("jobs", report_to="boss@shop.example.com"), {}, "boss@shop.example.com", id="report_to"
+        ),
         pytest.param(RULES, {"mail_from": ""}, ADMIN, id="no envelope sender: the admin"),
         pytest.param(RULES, {"mail_from": f"x@{DOMAIN.upper()}"}, ADMIN, id="never ourselves"),
         pytest.param(RULES, {"sender": "gone"}, JOBS, id="a sender whose configuration is gone"),
@@ -302,7 +311,11 @@ def test_a_first_mail_opens_the_conversation_of_its_job() -> None:
 
     assert message.conversation == opened.id == AGREED.fresh[0]
     assert ("jobs", MARIA, "<root@x>", "service") == (opened.sender, opened.phone, opened.job, opened.number)
-    assert ("Reminder", "<m1@shop.example.com>", ("<root@x>",)) == (opened.subject, opened.message_id, opened.references)
+    assert ("Reminder", "<m1@shop.example.com>", ("<root@x>",)) == (
+        opened.subject,
+        opened.message_id,
+        opened.references,
+    )
     assert "desk@shop.example.com" == opened.reply_to
     assert (NOON, NOON + timedelta(days=14)) == (opened.opened_at, opened.closes_at)
     assert (NOON, "Your car is ready.", None) == (opened.texted_at, opened.text, opened.heard_at)
@@ -351,7 +364,9 @@ def test_a_long_thread_keeps_its_root() -> None:
     [
         pytest.param(RULES, {}, JOBS, JOBS, id="From"),
         pytest.param(RULES, {"reply_to": "a@x.example"}, JOBS, "a@x.example", id="Reply-To"),
-        pytest.param(shop.sender("jobs", reply_to="b@x.example"), {"reply_to": "a@x.example"}, JOBS, "b@x.example", id="set"),
+        pytest.param(
+            shop.sender("jobs", reply_to="b@x.example"), {"reply_to": "a@x.example"}, JOBS, "b@x.example", id="set"
+        ),
         pytest.param(RULES, {"reply_to": f"x@{DOMAIN}"}, JOBS, JOBS, id="a Reply-To at ourselves: From"),
         pytest.param(
             shop.sender("jobs", reply_fallback="f@x.example"), {"author": None}, JOBS, "f@x.example", id="the fallback"
@@ -440,7 +455,12 @@ def test_a_sender_who_may_enters_consent_by_mail(action: str, entered: str) -> N
     made = planned(mail(f"{action}+{CUSTOMER}", sender="clerk"), facts())
     (found,) = made.writes.consents
 
-    assert (f"m1.{action}.{MARIA}", entered, "mail", "clerk") == (found.id, found.action, found.method, found.recorded_by)
+    assert (f"m1.{action}.{MARIA}", entered, "mail", "clerk") == (
+        found.id,
+        found.action,
+        found.method,
+        found.recorded_by,
+    )
     assert (BRAND, MARIA, NOON) == (found.brand, found.phone, found.at)
     assert "<m1@shop.example.com>: Reminder" in found.evidence
     assert f"{action} of {MARIA}: entered in the ledger" == made.note
@@ -472,10 +492,13 @@ def test_mail_to_the_postmaster_goes_to_the_admin_with_our_trace() -> None:
     parcel = made.writes.deliveries[0].parcel
     assert isinstance(parcel, MailParcel)
     assert f"b-{made.writes.deliveries[0].bounce}@{DOMAIN}" == parcel.mail_from
-    assert parcel.data == (
-        f"Received: from [IPv6:2001:db8::7] by {DOMAIN} with ESMTP id m1; Mon, 23 Nov 2026 17:00:00 +0000\r\n"
-        f"X-Gateway-Loop: {DOMAIN}\r\nSubject: Reminder\r\n\r\nYour car is ready.\r\n"
-    ).encode()
+    assert (
+        parcel.data
+        == (
+            f"Received: from [IPv6:2001:db8::7] by {DOMAIN} with ESMTP id m1; Mon, 23 Nov 2026 17:00:00 +0000\r\n"
+            f"X-Gateway-Loop: {DOMAIN}\r\nSubject: Reminder\r\n\r\nYour car is ready.\r\n"
+        ).encode()
+    )
 
 
 def test_the_relays_one_sender_passes_mail_on() -> None:
@@ -570,7 +593,9 @@ def test_a_stopped_phone_is_never_texted(names: list[str], stopped: Phone) -> No
     assert stopped not in {d.phone for d in texts(planned(mail(*names), known))}
 
 
-@pytest.mark.parametrize("intent", [Reply(event=shop.text_in().event, keyword=None), Status(event=shop.status_in("sent").event)])  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    "intent", [Reply(event=shop.text_in().event, keyword=None), Status(event=shop.status_in("sent").event)]
+)  # type: ignore[arg-type]
 def test_what_comes_by_a_webhook_cannot_come_by_mail(intent: Reply | Status) -> None:
     with pytest.raises(TypeError, match="cannot come from a mail"):
         plan.make(mail("bob"), reading(), (intent,), facts(), RULES, NOON)

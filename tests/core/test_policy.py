@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
+import shop
 from hypothesis import given
 from hypothesis import strategies as st
+from shop import BOB, BRAND, BRITON, MARIA, NOON, RULES, entry
 
-import shop
 from gateway.core import policy
 from gateway.core.model import Consent, Phone
 from gateway.core.policy import Standing, conversational, forbids, standing, unpayable
-from shop import BOB, BRAND, BRITON, MARIA, NOON, RULES, entry
 
 STOP, START, GRANT, REVOKE = entry("stop"), entry("start"), entry("grant"), entry("revoke")
 MARKETING = entry("grant", klass="marketing", id="marketing")
@@ -71,7 +71,9 @@ def test_consent_without_an_opt_out_after_it_allows(entries: list[str]) -> None:
         pytest.param(MARIA, [], False, "has not agreed to texts", "none", id="a customer without consent"),
         pytest.param(MARIA, [], True, None, "conversational", id="an answer in an open conversation"),
         pytest.param(MARIA, [GRANT], False, None, "informational by paper 2026-11-22", id="consent"),
-        pytest.param(MARIA, [MARKETING], False, None, "marketing by paper 2026-11-22", id="marketing includes the rest"),
+        pytest.param(
+            MARIA, [MARKETING], False, None, "marketing by paper 2026-11-22", id="marketing includes the rest"
+        ),
         pytest.param(MARIA, [GRANT, REVOKE], True, "was opted out on 2026-11-22", "revoked 2026-11-22", id="revoked"),
         pytest.param(MARIA, [GRANT, STOP], True, "said STOP on 2026-11-22", "stopped 2026-11-22", id="stopped"),
         pytest.param(BOB, [], False, None, "employee", id="an employee's entry is his consent"),

@@ -4,13 +4,13 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
-
 import shop
+from shop import ALICE, BOB, BRITON, CAROL, DAVE, ERIN, MARIA, NOON, PETER, RULES
+
 from gateway.core.address import TextAddress, ToName, ToPhone
 from gateway.core.model import Confirmation, Conversation
 from gateway.core.route import CarrierWay, NoWay, Person, ProviderWay, Way, persons, ways
 from gateway.core.rules import Employee, Rules
-from shop import ALICE, BOB, BRITON, CAROL, DAVE, ERIN, MARIA, NOON, PETER, RULES
 
 TODAY = date(2026, 11, 23)
 CONFIRMED = Confirmation(employee="carol", address="2025550113@txt.unsure.example", at=NOON, by="admin")
@@ -57,7 +57,9 @@ def test_an_address_leads_to_phones_each_once(target: ToName | ToPhone | TextAdd
 
 
 def test_of_two_employees_with_one_phone_the_first_is_meant() -> None:
-    twice = replace(RULES, employees=(*RULES.employees, Employee(name="bert", phone=BOB)), groups={"b": ("bert", "bob")})
+    twice = replace(
+        RULES, employees=(*RULES.employees, Employee(name="bert", phone=BOB)), groups={"b": ("bert", "bob")}
+    )
 
     people = persons(ToName("b"), twice)
 
@@ -103,7 +105,9 @@ def test_a_text_address_shows_as_it_was_stored() -> None:
         pytest.param(person("erin", shop.employee("erin", fallback="none")), ["service"], id="no carrier, no fallback"),
         pytest.param(Person(phone=MARIA), ["service"], id="a customer"),
         pytest.param(Person(phone=MARIA, tag="sales"), ["sales"], id="a customer by the number that is asked for"),
-        pytest.param(replace(person("alice"), tag="sales"), ["sales"], id="an employee by the number that is asked for"),
+        pytest.param(
+            replace(person("alice"), tag="sales"), ["sales"], id="an employee by the number that is asked for"
+        ),
     ],
 )
 def test_the_ways_to_a_person_best_first(who: Person, expected: list[str]) -> None:
@@ -167,7 +171,9 @@ def test_the_number_of_a_pool(conversation: Conversation | None, busy: list[str]
     ("who", "changed", "code", "reason"),
     [
         pytest.param(Person(phone=MARIA), shop.rules(numbers=()), "5.3.5", "no [[number]] is configured", id="number"),
-        pytest.param(Person(phone=MARIA), shop.rules(providers=frozenset()), "5.3.5", "no [twilio] account", id="account"),
+        pytest.param(
+            Person(phone=MARIA), shop.rules(providers=frozenset()), "5.3.5", "no [twilio] account", id="account"
+        ),
         pytest.param(Person(phone=BRITON), RULES, "5.7.1", "countries allows US, CA", id="country"),
         pytest.param(person("alice"), shop.rules(numbers=()), "5.1.6", "; no [[number]] is configured", id="fallback"),
     ],

@@ -1,0 +1,168 @@
+"""Mails to preview+ through plan.make, and the rows of `gateway preview --json`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import shop
+from shop import (
+    AGREED,
+    DOMAIN,
+    JOBS,
+    MARIA,
+    NOON,
+    RULES,
+    entry,
+    facts,
+    mail,
+    only,
+    planned,
+    reading,
+    talk,
+    words,
+    written,
+)
+
+from gateway.core.address import BadAddress
+from gateway.core.forecast import forecast
+from gateway.core.intent import target_of
+from gateway.core.model import Fate, InboundMail, Kind, Reading
+from gateway.core.outgoing import Desk
+from gateway.core.rules import Rules, TextRules
+from gateway.core.work import Facts, MailParcel
+
+# design.md 5.4
+KEYS = {
+    "to", "kind", "person", "route", "rule", "text", "encoding", "segments", "units", "costly", "consent", "due_at",
+    "refused",
+}  # fmt: skip
+
+
+def rows(
+    recipient: str, known: Facts = AGREED, told: Rules = RULES, read: Reading | None = None, **changes: Any
+) -> list[dict[str, object]]:
+    inbound: InboundMail = mail(recipient, **changes)
+    desk = Desk(mail=inbound, reading=read or reading(), facts=known, rules=told, now=NOON, tokens=iter(known.fresh))
+    return forecast(target_of(shop.at(recipient), told), desk)
+
+
+def test_a_row_tells_what_a_text_to_a_customer_would_be() -> None:
+    read = reading(text="Your car is ready\u2014pay 5\u20ac {now}.", cut="-- \nDesk")
+
+    assert [
+        {
+            "to": MARIA,
+            "kind": "customer",
+            "person": None,
+            "route": {"courier": "twilio", "number": "sales", "from": shop.SALES, "address": MARIA},
+            "rule": "customer: twilio number sales",
+            "text": "Your car is ready-pay 5\u20ac {now}.",
+            "cut": "-- \nDesk",
+            "encoding": "GSM-7",
+            "segments": 1,
+            "units": 34,
+            "costly": [],
+            "price": 0.01,
+            "consent": "informational by paper 2026-11-22",
+            "due_at": "2026-11-23T17:00:00+00:00",
+            "refused": None,
+        }
+    ] == rows("2025550143+sales", read=read)
+
+
+def test_a_row_tells_which_carrier_would_bring_it() -> None:
+    (row,) = rows("bob")
+
+    assert {"courier": "mail", "carrier": "verizon", "channel": "sms", "address": "2025550112@vtext.com"} == row[
+        "route"
+    ]
+    assert ("employee", "bob", "employee", None) == (row["kind"], row["person"], row["consent"], row["price"])
+
+
+def test_a_row_shows_the_characters_that_make_a_text_costly() -> None:
+    (row,) = rows("2025550143", read=reading(text="Ready \U0001f697"))
+
+    assert ("UCS-2", ["\U0001f697"], 8) == (row["encoding"], row["costly"], row["units"])
+
+
+def test_there_is_one_row_per_person_of_a_group() -> None:
+    assert [("alice", None), ("bob", None)] == [(r["person"], r["refused"]) for r in rows("techs")[:2]]
+    assert "2025-06-17" in str(rows("techs")[2]["refused"])
+
+
+@pytest.mark.parametrize(
+    ("recipient", "known", "read", "told", "reason"),
+    [
+        pytest.param("2025550144", facts(), None, RULES, "has not agreed to texts", id="no consent"),
+        pytest.param("2025550143", facts(entry("stop")), None, RULES, "said STOP", id="STOP"),
+        pytest.param("mallory", facts(), None, RULES, "neither an employee nor a group", id="nobody"),
+        pytest.param("12", facts(), None, RULES, "12 is not a valid phone number", id="no phone"),
+        pytest.param("postmaster", facts(), None, RULES, "no text follows from this address", id="no text"),
+        pytest.param("2025550143", AGREED, reading(text=""), RULES, "the mail has no text", id="no words"),
+        pytest.param(
+            "2025550143",
+            AGREED,
+            reading(text="x" * 161),
+            shop.rules(text=TextRules(max_segments=1)),
+            "too long",
+            id="long",
+        ),
+    ],
+)
+def test_a_row_says_why_nothing_would_go_out(
+    recipient: str, known: Facts, read: Reading | None, told: Rules, reason: str
+) -> None:
+    (row,) = rows(recipient, known, told, read)
+
+    assert reason in str(row["refused"])
+    assert None is row["due_at"]
+
+
+@pytest.mark.parametrize("recipient", ["2025550143", "bob", "mallory", "12", "postmaster", "r-aaaaaaaaaaaaaaaa"])
+def test_every_row_has_the_keys_of_the_contract(recipient: str) -> None:
+    known = facts(entry("grant"), conversations=(talk(),))
+
+    assert all(KEYS <= set(row) for row in rows(recipient, known))
+
+
+def test_an_answer_at_r_shows_what_is_cut_from_it() -> None:
+    (row,) = rows("r-aaaaaaaaaaaaaaaa", facts(conversations=(talk(heard_at=NOON),)))
+
+    assert ("At five.", "> earlier words", "conversational") == (row["text"], row["cut"], row["consent"])
+
+
+def test_the_number_is_the_one_that_the_text_would_go_by() -> None:
+    running = talk(sender="desk", number="service")
+    (row,) = rows("2025550143", facts(entry("grant"), conversations=(running,)), sender="desk")
+
+    assert "customer: twilio number service" == row["rule"]
+
+
+def test_a_mail_to_preview_is_answered_and_texts_nobody() -> None:
+    made = planned(mail("preview+2025550143", "preview+mallory"), AGREED)
+    first, second = made.writes.deliveries
+
+    assert isinstance(first.parcel, MailParcel)
+    assert ("", JOBS, Kind.PREVIEW, Fate.WAITING) == (first.parcel.mail_from, first.to, first.kind, first.fate)
+    assert ("Preview: Reminder", "auto-generated") == (written(first)["Subject"], written(first)["Auto-Submitted"])
+    assert "<m1@shop.example.com>" == written(first)["In-Reply-To"]
+    assert (
+        "to: +12025550143\nkind: customer\ntext: Your car is ready.\nencoding: GSM-7\nsegments: 1\nunits: 18\n"
+        "route: {'courier': 'twilio', 'number': 'service', 'from': '+12025550100', 'address': '+12025550143'}\n"
+        "rule: customer: twilio number service\nconsent: informational by paper 2026-11-22\n\nNothing was sent.\n"
+    ) == words(first)
+    assert "refused: mallory is neither an employee nor a group" in words(second)
+    assert () == made.writes.conversations
+    assert {""} == {m.report_to for m in made.writes.messages}
+
+
+def test_a_preview_comes_from_the_relays_one_sender() -> None:
+    delivery = only(planned(mail("preview+bob"), facts(), shop.rules(relay_sender="s@r.example")).writes.deliveries)
+
+    assert "s@r.example" == written(delivery)["From"].addresses[0].addr_spec
+
+
+def test_a_preview_of_what_is_no_address_is_refused_like_any_other() -> None:
+    assert isinstance(target_of(f"preview+12@{DOMAIN}", RULES), BadAddress)
+    assert Fate.REFUSED is planned(mail("preview+12", sender="lax"), facts()).writes.deliveries[0].fate

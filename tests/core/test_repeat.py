@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.core.repeat import digest, window
+
+HEAD = b"Received: from a\r\nMessage-ID: <m1@x>\r\nDate: Mon, 23 Nov 2026 12:00:00 -0500\r\nSubject: Hi\r\n"
+MAIL = HEAD + b"\r\nReady.\r\n"
+NAMELESS = MAIL.replace(b"Message-ID: <m1@x>\r\n", b"")
+DAY = timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(MAIL.replace(b"from a", b"from b, by way of c"), id="other trace lines"),
+        pytest.param(MAIL.replace(b"12:00", b"12:05"), id="another Date: the Message-ID counts"),
+        pytest.param(MAIL.replace(b"Message-ID: <m1@x>", b"MESSAGE-ID :\r\n <m1@x>"), id="another way to write it"),
+        pytest.param(MAIL + b"\r\n\r\n", id="blank lines at the end"),
+        pytest.param(MAIL.replace(b"\r\n\r\n", b"\n\n"), id="LF around the blank line"),
+    ],
+)
+def test_the_same_mail_is_known_again(other: bytes) -> None:
+    assert digest("jobs", "a@x", MAIL) == digest("jobs", "A@X", other)
+
+
+@pytest.mark.parametrize(
+    ("sender", "recipient", "raw"),
+    [
+        pytest.param("desk", "a@x", MAIL, id="another sender"),
+        pytest.param("jobs", "b@x", MAIL, id="another recipient: a relay may split one mail"),
+        pytest.param("jobs", "a@x", MAIL.replace(b"<m1", b"<m2"), id="another Message-ID"),
+        pytest.param(
+            "jobs", "a@x", MAIL.replace(b"Ready", b"Not ready"), id="other words: a Message-ID may be constant"
+        ),
+        pytest.param("jobs", "a@x", MAIL.replace(b"Subject: Hi", b"Subject: Ho"), id="another subject"),
+        pytest.param("jobs", "a@x", NAMELESS, id="without Message-ID"),
+    ],
+)
+def test_another_mail_is_no_repeat(sender: str, recipient: str, raw: bytes) -> None:
+    assert digest("jobs", "a@x", MAIL)[0] != digest(sender, recipient, raw)[0]
+
+
+def test_without_a_message_id_the_date_stands_in_for_it() -> None:
+    later = NAMELESS.replace(b"12:00", b"12:05")
+
+    assert (True, False) == (digest("jobs", "a@x", MAIL)[1], digest("jobs", "a@x", NAMELESS)[1])
+    assert digest("jobs", "a@x", NAMELESS) == digest("jobs", "a@x", b"X: 1\r\n" + NAMELESS)
+    assert digest("jobs", "a@x", NAMELESS) != digest("jobs", "a@x", later)
+
+
+def test_a_mail_without_a_header_is_compared_whole() -> None:
+    assert digest("jobs", "a@x", b"Ready.") == digest("jobs", "a@x", b"Ready.\r\n")
+    assert digest("jobs", "a@x", b"Ready.")[0] != digest("jobs", "a@x", b"Steady.")[0]
+
+
+def test_a_field_in_the_body_is_no_header() -> None:
+    body = MAIL.replace(b"Message-ID: <m1@x>\r\n", b"") + b"Message-ID: <m1@x>\r\n"
+
+    assert not digest("jobs", "a@x", body)[1]
+
+
+@given(st.text(), st.text(), st.binary(max_size=300))
+def test_every_mail_has_a_fingerprint(sender: str, recipient: str, raw: bytes) -> None:
+    sender = sender.encode("utf-8", "replace").decode()
+    found, _ = digest(sender, recipient, raw)
+
+    assert (20, digest(sender, recipient, raw)[0]) == (len(found), found)
+
+
+@pytest.mark.parametrize(
+    ("named", "configured", "expected"),
+    [
+        pytest.param(True, DAY, DAY, id="with a Message-ID as configured"),
+        pytest.param(False, DAY, timedelta(hours=1), id="without one, an hour"),
+        pytest.param(False, timedelta(minutes=5), timedelta(minutes=5), id="less where less is configured"),
+        pytest.param(True, timedelta(0), timedelta(0), id="off"),
+        pytest.param(False, timedelta(0), timedelta(0), id="off for all"),
+    ],
+)
+def test_a_first_counts_for_a_while(named: bool, configured: timedelta, expected: timedelta) -> None:
+    assert expected == window(named, configured)
