@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -11,12 +9,12 @@ import pytest
 from simulated import ACCOUNT, LIST, OURS, PHONE, TOKEN, Api, one, text
 from twilio.base.exceptions import TwilioRestException
 from twilio.rest import Client
+from twilio_contract import contract, needs_document
 
 from gateway.simulator.form import Form, strange
 from gateway.simulator.texts import LIST_KEYS
 from gateway.simulator.world import World
 
-SCHEMA = json.loads(Path(__file__).with_name("twilio_messages.json").read_text())
 SERVICE = "MG" + "c" * 32
 
 
@@ -133,9 +131,10 @@ async def test_parameters_that_twilio_does_not_know_are_surprises(world: World, 
     ]
 
 
+@needs_document
 def test_all_parameters_of_the_openapi_document_are_known() -> None:
-    assert strange(Form(dict.fromkeys(SCHEMA["create"], "x"))) == []
-    assert set(SCHEMA["list"]) == LIST_KEYS
+    assert strange(Form(dict.fromkeys(contract()["create"]["properties"], "x"))) == []
+    assert contract()["list"] == LIST_KEYS
 
 
 async def test_a_body_that_is_no_form_is_refused(api: Api) -> None:
@@ -161,6 +160,7 @@ def conforms(value: object, rule: dict[str, Any]) -> bool:
     return value in rule.get("enum", [value]) and bool(re.search(rule.get("pattern", ""), str(value)))
 
 
+@needs_document
 async def test_every_resource_and_page_has_the_fields_of_the_openapi_document(world: World, api: Api) -> None:
     await api.post(text())
     await api.post({"To": PHONE, "MessagingServiceSid": SERVICE, "Body": "by service"})
@@ -170,13 +170,13 @@ async def test_every_resource_and_page_has_the_fields_of_the_openapi_document(wo
     wrong = [
         (key, row.get(key, "missing"))
         for row in page["messages"]
-        for key, rule in SCHEMA["message"].items()
+        for key, rule in contract()["message"].items()
         if not conforms(row.get(key, ...), rule)
     ]
 
     assert wrong == []
-    assert {key for row in page["messages"] for key in row} == set(SCHEMA["message"])
-    assert set(page) == set(SCHEMA["page"])
+    assert {key for row in page["messages"] for key in row} == set(contract()["message"])
+    assert set(page) == contract()["page"]
 
 
 async def test_a_text_by_service_is_accepted_first_and_gets_its_number_later() -> None:
