@@ -160,6 +160,10 @@ class Spool(Protocol):
         """Lets a parked inbound be planned again, by the next `unplanned`; False when it is not parked."""
         ...
 
+    async def discard(self, inbound: str, note: str) -> bool:
+        """Gives a parked inbound up, with a note of who did; False when it is not parked."""
+        ...
+
     async def purge(self, now: datetime, keep_days: Mapping[str, int], limit: int) -> int:
         """Removes what retention lets go, never the ledger, never what is open; answers how many rows went."""
         ...

@@ -42,6 +42,7 @@ _LEASE = "UPDATE inbound SET lease_until = ? WHERE seq = ?"
 _UNPARK = """
 UPDATE inbound SET planned_at = NULL, parked = '', note = ?, lease_until = NULL WHERE id = ? AND parked <> ''
 """
+_DISCARD = "UPDATE inbound SET parked = '', note = ? WHERE id = ? AND parked <> ''"
 _REMARKS = frozenset({"report", "alarm"})
 
 
@@ -109,6 +110,12 @@ def unplanned(connection: apsw.Connection, limit: int, now: int, lease_until: in
     rows = every(connection, _UNPLANNED, (now, limit))
     connection.executemany(_LEASE, [(lease_until, row[0]) for row in rows])
     return [inbound_of(row) for row in rows]
+
+
+def discard(connection: apsw.Connection, inbound: str, note: str) -> bool:
+    """Gives a parked inbound up, with a note of who did; False when it is not parked."""
+    connection.execute(_DISCARD, (note, inbound))
+    return connection.changes() > 0
 
 
 def unpark(connection: apsw.Connection, inbound: str) -> bool:

@@ -86,6 +86,10 @@ class SqliteSpool:
         """See ports.Spool."""
         return await self._write(lambda connection: accept.unpark(connection, inbound))
 
+    async def discard(self, inbound: str, note: str) -> bool:
+        """See ports.Spool."""
+        return await self._write(lambda connection: accept.discard(connection, inbound, note))
+
     async def gather(self, needs: Needs) -> Facts:
         """See ports.Spool."""
         now = self._clock.now()

@@ -217,6 +217,18 @@ async def test_a_parked_inbound_is_shown_and_planned_again_after_its_release(spo
     assert not await spool.unpark("m1")
 
 
+async def test_a_parked_inbound_that_is_given_up_stays_planned_and_says_who_did_it(spool: Spool) -> None:
+    await spool.accept(mail())
+    await spool.plan(Plan(inbound="m1", parked="no charset of that name"))
+
+    assert await spool.discard("m1", "cancel by ann")
+    assert not await spool.discard("m1", "cancel by ann")
+    assert await spool.find("queue") == []
+    assert await spool.unplanned(10) == []
+    (row,) = await spool.find("story", id="m1")
+    assert (row["parked"], row["note"]) == ("", "cancel by ann")
+
+
 async def test_rows_whose_id_exists_are_left_alone(spool: Spool) -> None:
     await spool.write(Writes(messages=(message("a.1"),), deliveries=(delivery("a.1.1"),), consents=(consent(),)))
     other = Writes(

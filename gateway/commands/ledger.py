@@ -1,0 +1,137 @@
+"""The ledger of consent, and an admin's word on carrier addresses."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+
+from gateway.commands.answer import Answer, CommandFailed
+from gateway.config import Config
+from gateway.core import phone as phones
+from gateway.core.carrier import needs_confirmation, render
+from gateway.core.model import Confirmation, Consent, Phone
+from gateway.core.policy import Standing, standing
+from gateway.core.rules import Rules
+from gateway.core.work import Needs, Writes
+from gateway.events import emit
+from gateway.ports import Clock, Spool
+
+METHODS = ("paper", "web", "keyword", "verbal", "mail", "job_system", "import")
+CLASSES = ("informational", "marketing")
+PROVEN = ("paper", "web", "keyword")  # what marketing needs
+MOST = 1_000_000  # rows of one answer
+
+
+class Ledger:
+    def __init__(self, *, config: Callable[[], Config], spool: Spool, clock: Clock) -> None:
+        self._config = config
+        self._spool = spool
+        self._clock = clock
+
+    async def show(self, phone: str = "") -> Answer:
+        """The ledger of a phone, or of all."""
+        rules = self._config().rules
+        if not phone:
+            return {"rows": await self._spool.find("consents", limit=MOST)}
+        number = self._phone(phone)
+        rows = await self._spool.find("consents", phone=number)
+        facts = await self._spool.gather(Needs(phones=frozenset({number})))
+        state = standing(facts.consents.get(number, ()), rules.brand)
+        return {"rows": rows, "phone": number, "standing": _state(state, rules.employee_at(number) is not None)}
+
+    async def grant(
+        self,
+        phone: str,
+        method: str,
+        evidence: str,
+        klass: str = "informational",
+        disclosure: str = "",
+        actor: str = "",
+    ) -> Answer:
+        """An entry in the ledger; a no where the person said STOP, which only his START lifts."""
+        number = self._phone(phone)
+        rules = self._config().rules
+        if method not in METHODS or klass not in CLASSES:
+            raise CommandFailed(f"method is one of {', '.join(METHODS)}; class one of {', '.join(CLASSES)}", 2)
+        if klass == "marketing" and method not in PROVEN:
+            raise CommandFailed("marketing needs consent on paper, by web or by keyword", 1)
+        facts = await self._spool.gather(Needs(phones=frozenset({number})))
+        state = standing(facts.consents.get(number, ()), rules.brand)
+        if state.stopped is not None:
+            shown = phones.shown(number)
+            raise CommandFailed(
+                f"{shown} said STOP on {state.stopped.at:%Y-%m-%d}: only a START from that phone lifts it"
+            )
+        return await self._enter(number, "grant", method, evidence, klass, disclosure, actor)
+
+    async def revoke(self, phone: str, evidence: str = "", method: str = "verbal", actor: str = "") -> Answer:
+        """An entry in the ledger that withdraws every class of consent."""
+        return await self._enter(self._phone(phone), "revoke", method, evidence, "informational", "", actor)
+
+    async def _enter(
+        self, phone: Phone, action: str, method: str, evidence: str, klass: str, disclosure: str, actor: str
+    ) -> Answer:
+        entry = Consent(
+            id=f"admin.{secrets.token_hex(8)}",
+            brand=self._config().rules.brand,
+            phone=phone,
+            at=self._clock.now(),
+            action=action,
+            klass=klass,
+            method=method,
+            evidence=evidence,
+            disclosure=disclosure,
+            recorded_by=actor or "admin",
+        )
+        await self._spool.write(Writes(consents=(entry,)))
+        emit("consent.granted" if action == "grant" else "consent.withdrawn", phone=phone, method=method, action=action)
+        return {"rows": [{"phone": phone, "action": action, "class": klass, "method": method, "at": _iso(entry.at)}]}
+
+    def _phone(self, text: str) -> Phone:
+        rules = self._config().rules
+        employee = rules.employee(text)
+        number = employee.phone if employee else phones.parse(text, rules.country)
+        if number is None:
+            raise CommandFailed(f"{text!r} is neither a phone number nor an employee", 2)
+        return number
+
+    async def confirm(self, employee: str, actor: str = "") -> Answer:
+        """Records an admin's word that the employee's carrier address works."""
+        rules = self._config().rules
+        person = rules.employee(employee)
+        if person is None:
+            raise CommandFailed(f"there is no employee named {employee!r}{_like(employee, rules)}")
+        row = rules.carriers.carriers.get(person.carrier)
+        channel = row.channels.get(person.channel) if row else None
+        address = render(channel, person.phone) if channel else None
+        if channel is None or address is None:
+            raise CommandFailed(f"{employee} has no carrier address to confirm")
+        known = Confirmation(employee=person.name, address=address, at=self._clock.now(), by=actor or "admin")
+        await self._spool.confirm(known)
+        emit("command.done", command="carriers confirm", employee=person.name, actor=actor)
+        needed = needs_confirmation(channel)
+        return {"rows": [{"employee": person.name, "address": address, "by": known.by, "needed": needed}]}
+
+    async def confirmed(self) -> Answer:
+        """All confirmations."""
+        return {"rows": await self._spool.find("confirmations")}
+
+
+def _state(state: Standing, employee: bool) -> str:
+    if state.stopped is not None:
+        return "stopped"
+    if state.revoked is not None:
+        return "revoked"
+    if state.granted is not None:
+        return "granted"
+    return "employee" if employee else "none"
+
+
+def _like(name: str, rules: Rules) -> str:
+    known = ", ".join(e.name for e in rules.employees)
+    return f" (known: {known})" if known else ""
+
+
+def _iso(at: datetime) -> str:
+    return at.isoformat(timespec="seconds")

@@ -1,0 +1,140 @@
+"""The queue: what is unfinished, what happened to one message, and what a person may do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from gateway.commands.answer import Answer, CommandFailed
+from gateway.config import Config
+from gateway.core import phone as phones
+from gateway.core.model import Fate
+from gateway.core.work import Delivery, Move, Writes
+from gateway.events import emit
+from gateway.ports import Spool
+
+MOST = 100_000  # rows of one answer
+
+
+class Queue:
+    def __init__(
+        self,
+        *,
+        config: Callable[[], Config],
+        spool: Spool,
+        take: Callable[[Sequence[Delivery]], None],
+        refill: Callable[[], None],
+    ) -> None:
+        self._config = config
+        self._spool = spool
+        self._take = take
+        self._refill = refill
+
+    async def listed(self, all: bool = False, limit: int = MOST) -> Answer:  # noqa: A002 - the word of --all
+        """Unfinished deliveries, or all; the newest last."""
+        return {"rows": await self._spool.find("queue", all=all, limit=limit)}
+
+    async def show(self, id: str) -> Answer:  # noqa: A002
+        """One delivery with its attempts and receipts, or a parked mail."""
+        rows = await self._spool.find("delivery", id=id)
+        if not rows:
+            rows = await self._spool.find("story", id=id)
+        if not rows:
+            raise CommandFailed(f"nothing in the queue has the id {id}")
+        return {"rows": rows}
+
+    async def retry(self, ids: list[str], actor: str = "") -> Answer:
+        """Tries again now what waits, is held or ended badly."""
+        return await self._move(ids, Fate.WAITING, "retry", actor)
+
+    async def cancel(self, ids: list[str], actor: str = "") -> Answer:
+        """Ends what has not been sent."""
+        return await self._move(ids, Fate.CANCELLED, "cancel", actor)
+
+    async def release(self, ids: list[str] | None = None, sender: str = "", actor: str = "") -> Answer:
+        """Lets go what is held: the ids, or everything of a sender."""
+        wanted = list(ids or [])
+        if sender:
+            held = await self._spool.find("queue", all=False, limit=100_000)
+            wanted += [r["id"] for r in held if r["fate"] == "held" and r.get("sender") == sender and r.get("courier")]
+        return await self._move(wanted, Fate.WAITING, "release", actor)
+
+    async def _move(self, ids: list[str], fate: Fate, word: str, actor: str) -> Answer:
+        rows = []
+        for one in ids:
+            rows += await self._move_one(one, fate, word, actor)
+        if ids and not any(r["done"] for r in rows):
+            raise CommandFailed("; ".join(f"{r['id']}: {r['why']}" for r in rows))
+        return {"rows": rows}
+
+    async def _move_one(self, ident: str, fate: Fate, word: str, actor: str) -> list[Answer]:
+        if await self._parked(ident, word, actor):
+            return [{"id": ident, "done": True, "why": ""}]
+        found = await self._deliveries(ident)
+        if not found:
+            return [{"id": ident, "done": False, "why": "no such delivery"}]
+        rows = []
+        for delivery in found:
+            why = _cannot(delivery, word)
+            if not why:
+                note = f"{word} by {actor or 'admin'}"
+                move = Move(delivery=delivery["id"], fate=fate, note=note, source="admin")
+                made = await self._spool.write(Writes(moves=(move,)))
+                self._take(made.leased)
+                if delivery["id"] in made.moved:
+                    emit("command.done", command=f"queue {word}", delivery=delivery["id"], actor=actor)
+                else:
+                    why = "it moved on meanwhile, or there is nothing to send"
+            rows.append({"id": delivery["id"], "done": not why, "why": why})
+        return rows
+
+    async def _deliveries(self, ident: str) -> list[Answer]:
+        rows = await self._spool.find("delivery", id=ident)
+        if rows:
+            return rows
+        story = await self._spool.find("story", id=ident)
+        return [r for r in story if r["what"] == "delivery" and _belongs(r, ident)]
+
+    async def _parked(self, ident: str, word: str, actor: str) -> bool:
+        """Reads a mail again that could not be read, or gives it up; whether `ident` was one."""
+        match word:
+            case "retry" | "release":
+                done = await self._spool.unpark(ident)
+                self._refill()
+            case _:
+                done = await self._spool.discard(ident, f"{word} by {actor or 'admin'}")
+        if done:
+            emit("command.done", command=f"queue {word}", inbound=ident, actor=actor)
+        return done
+
+    async def trace(self, what: str) -> Answer:
+        """The whole story of a message, a delivery, a mail, or a phone."""
+        rules = self._config().rules
+        parsed = phones.parse(what, rules.country)
+        employee = rules.employee(what)
+        phone = employee.phone if employee else parsed
+        rows = await self._spool.find("story", id=what)
+        if not rows and phone:
+            rows = await self._spool.find("story", phone=phone)
+        if not rows:
+            raise CommandFailed(f"nothing is known of {what}")
+        return {"rows": rows}
+
+
+def _belongs(delivery: Answer, ident: str) -> bool:
+    """Whether a delivery is of the message or the mail with that id."""
+    return delivery["message"] == ident or str(delivery["message"]).rpartition(".")[0] == ident
+
+
+def _cannot(delivery: Answer, word: str) -> str:
+    fate = delivery["fate"]
+    match word:
+        case "retry" if fate in ("sending", "handed_over", "delivered"):
+            return f"it is {fate}"
+        case "retry" if fate == "unknown":
+            return "it may have been sent, and is being looked up: sending it again could text somebody twice"
+        case "cancel" if fate not in ("waiting", "held", "unknown"):
+            return f"it is {fate}"
+        case "release" if fate != "held":
+            return f"it is {fate}, not held"
+        case _:
+            return ""
