@@ -17,7 +17,7 @@ from gateway.core.carrier import warning
 from gateway.core.model import Consent, Door
 from gateway.core.work import Writes
 from gateway.courier.twilio_hook import TwilioHooks
-from gateway.events import REGISTRY, emit
+from gateway.events import REGISTRY, emit, fault
 from gateway.house import GRACE_SECONDS, House, StartError, open_spool, owned, tls_context
 from gateway.intake.control import ControlDoor
 from gateway.intake.smtp import Limits, MailDoor
@@ -26,7 +26,8 @@ from gateway.notify import notify, watchdog_seconds
 from gateway.ports import SpoolUnavailable
 
 GAUGE_SECONDS = 5.0
-_FIXED = ("state", "database", "smtp", "http", "relay", "twilio", "dns_servers")  # read at the start alone
+CLOSE_SECONDS = 35.0  # all of it: systemd's TimeoutStopSec is 45
+_FIXED = ("state", "database", "smtp", "http", "relay", "twilio", "dns_servers", "retention")  # read at the start alone
 _SIZE = Gauge("gateway_queue", "Rows and bytes of the store, see docs/metrics.md", ["what"], registry=REGISTRY)
 _OPEN = Gauge("gateway_smtp_sessions", "Open SMTP sessions", registry=REGISTRY)
 T = TypeVar("T")
@@ -49,23 +50,32 @@ class Serving:
             content_seconds=smtp.data_timeout.total_seconds(),
             session_seconds=smtp.session_timeout.total_seconds(),
         )
-        self.mail = MailDoor(house.doorman, limits, config.rules.domain, tls_context(config))
+        self._tls = tls_context(config)
+        self.mail = MailDoor(house.doorman, limits, config.rules.domain, self._tls)
         self.control = ControlDoor(house.commands.run)
         self.admin = AdminDoor(self._ready, self._gauges)
-        self.web = WebDoor(_hooks(config), house.doorman.hook, house.clock)
+        self.web = WebDoor(_hooks(house), house.doorman.hook, house.clock)
         self.ports: dict[str, list[str]] = {}
         self._signal = asyncio.Event()
         self._loops: asyncio.Task[None] | None = None
-        self._background: list[asyncio.Task[None]] = []
+        self._background: set[asyncio.Task[None]] = set()
 
-    async def open(self) -> None:
-        """Opens the store, the loops and then the doors.  Raises StartError."""
+    def _obey_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signal.set)
+        loop.add_signal_handler(signal.SIGHUP, self.reload)
+
+    async def open(self, *, signals: bool = True) -> None:
+        """Opens the store, the loops and then the doors; `signals`: obeys them from then on.  Raises StartError."""
         house = self.house
         await open_spool(house)
-        again = await house.spool.recover(house.clock.now(), house.config.rules.lookup_after[0])
+        again = await house.engine.recover(house.clock.now())
         await house.spool.write(Writes(consents=_employees(house.config, house.clock.now())))
         await house.reader.start()
         self._loops = asyncio.create_task(house.engine.run())
+        if signals:
+            self._obey_signals()
         await self.control.listen(house.config.state / "control.sock")
         smtp, http = house.config.smtp, house.config.http
         await self._listen("smtp", smtp.listen, Door.SUBMISSION, implicit=False)
@@ -86,11 +96,7 @@ class Serving:
 
     async def run(self) -> None:
         """Serves until SIGTERM or SIGINT; SIGHUP reads the rules anew."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._signal.set)
-        loop.add_signal_handler(signal.SIGHUP, self.reload)
-        self._background.append(asyncio.create_task(self.house.catch_up.run()))
+        self._spawn(self.house.catch_up.run())
         notify("READY=1", f"STATUS=listening on {', '.join(p for ports in self.ports.values() for p in ports)}")
         assert self._loops is not None
         watching = asyncio.create_task(self._watch())
@@ -113,11 +119,24 @@ class Serving:
             emit("config.rejected", error=str(error))
             return
         old, self.house.config = self.house.config, fresh
-        if fresh.rules.text.cut_after != old.rules.text.cut_after:
-            self.house.reader.configure(fresh.rules.text.cut_after)
-        self._background.append(asyncio.create_task(self._enter_employees()))
+        text = fresh.rules.text
+        if (text.cut_after, text.job) != (old.rules.text.cut_after, old.rules.text.job):
+            self.house.reader.configure(text.cut_after, text.job)
+        self._spawn(self._enter_employees())
+        self._renew_certificate(fresh)
         needs_restart = [name for name in _FIXED if getattr(fresh, name) != getattr(old, name)]
         emit("config.reloaded", warnings=len(fresh.warnings), needs_restart=needs_restart)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def _renew_certificate(self, config: Config) -> None:
+        """New sessions get the certificate that lies there now; load has proven that it and its key fit."""
+        smtp = config.smtp
+        if self._tls is not None and smtp.tls_certificate is not None and smtp.tls_key is not None:
+            self._tls.load_cert_chain(smtp.tls_certificate, smtp.tls_key)
 
     async def _enter_employees(self) -> None:
         try:
@@ -126,18 +145,25 @@ class Serving:
             emit("spool.failed", error=str(error), during="reload")
 
     async def close(self) -> None:
-        """No new mail, then what is in hand to its end, then the store; 421 and 503 meanwhile."""
+        """Takes nothing new: 421, 503, no further text.  What is under way may end; then the store is closed."""
         notify("STOPPING=1")
         emit("engine.stopping")
-        await self.mail.close(GRACE_SECONDS)
-        await self.web.close()
-        await self.control.close()
         self.house.engine.stop()
-        if self._loops is not None:
-            await asyncio.gather(self._loops, *self._background, return_exceptions=True)
+        ending = [self.mail.close(GRACE_SECONDS), self.web.close(), self.control.close(), self._drained()]
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await asyncio.gather(*ending)
+        except TimeoutError:
+            emit("engine.failed", loop="stop", error=f"not everything ended within {CLOSE_SECONDS:g} s")
+        for task in self._background:
+            task.cancel()
         await self.admin.close()
         await self.house.close()
         emit("engine.stopped")
+
+    async def _drained(self) -> None:
+        if self._loops is not None:
+            await asyncio.gather(self._loops, return_exceptions=True)
 
     async def _watch(self) -> None:
         """Keeps the gauges fresh, and feeds systemd's watchdog while store and loops move."""
@@ -147,9 +173,12 @@ class Serving:
             try:
                 await self._gauges()
                 await self.house.spool.ping()
-                notify("WATCHDOG=1")
+                if not self._stuck():
+                    notify("WATCHDOG=1")
             except SpoolUnavailable as error:
                 emit("spool.failed", error=str(error), during="gauges")
+            except Exception as error:
+                emit("engine.failed", loop="watch", **fault(error))
             await asyncio.sleep(pause)
 
     async def _gauges(self) -> None:
@@ -162,17 +191,22 @@ class Serving:
         enough = sizes.get("free_bytes", float("inf")) >= smtp.min_free_disk
         self.house.room = unfinished + sizes.get("unplanned", 0) < smtp.max_queue and enough
 
+    def _stuck(self) -> list[str]:
+        if self._loops is None or self._loops.done():
+            return ["the engine does not run"]
+        return [f"the {name} does not move" for name in self.house.engine.stuck(self.house.clock.now())]
+
     async def _ready(self) -> list[str]:
         await self.house.spool.ping()
         reasons = [] if self.house.room else ["no room: the queue or the disk is full"]
-        if self._loops is None or self._loops.done():
-            reasons.append("the engine does not run")
+        reasons += self._stuck()
         if self.mail.stopping:
             reasons.append("the daemon is stopping")
         return reasons
 
 
-def _hooks(config: Config) -> dict[str, TwilioHooks]:
+def _hooks(house: House) -> dict[str, TwilioHooks]:
+    config = house.config
     if config.twilio is None or not config.http.public_url:
         return {}
     return {
@@ -180,7 +214,7 @@ def _hooks(config: Config) -> dict[str, TwilioHooks]:
             account_sid=config.twilio.account_sid,
             auth_tokens=[t.reveal() for t in config.twilio.auth_tokens],
             public_url=config.http.public_url,
-            numbers=[n.phone for n in config.rules.numbers],
+            numbers=lambda: [n.phone for n in house.config.rules.numbers],
         )
     }
 
@@ -228,7 +262,8 @@ async def serve(config: Config) -> None:
     with owned(config):
         serving = Serving(House(config))
         for problem in config.warnings:
-            emit("config.warned", note=str(problem))
+            remedy = f"; {problem.remedy}" if problem.remedy else ""
+            emit("config.warned", file=f"{problem.file}:{problem.line}", note=f"{problem.text}{remedy}")
         try:
             await serving.open()
             await serving.run()

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from gateway.core.model import InboundHook, Phone, StatusIn, TextIn
 from gateway.core.rules import Number, Rules
 from gateway.core.work import Remote
-from gateway.events import emit
+from gateway.events import emit, fault
 from gateway.ports import Clock, Provider, Spool, SpoolUnavailable
 
 # With webhooks the list is only asked for what a webhook missed.
@@ -60,7 +60,7 @@ class CatchUp:
             except SpoolUnavailable as error:
                 emit("spool.failed", error=str(error), during="catching up")
             except Exception as error:
-                emit("engine.failed", loop="catch up", error=repr(error), exc_info=error)
+                emit("engine.failed", loop="catch up", **fault(error))
             if await self._stopped_within(self._every * (WEBHOOKS_FACTOR if hooks else 1)):
                 return
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -24,7 +24,7 @@ from gateway.core.work import (
     TextParcel,
 )
 from gateway.events import emit
-from gateway.ports import Budget, Clock, MailCourier, Provider, Spool, Started
+from gateway.ports import Budget, Clock, Committed, MailCourier, Provider, Spool, SpoolUnavailable, Started
 
 LEDGER_TRIES = 5
 
@@ -45,6 +45,7 @@ class Deliverer:
         rules: Callable[[], Rules],
         clock: Clock,
         taken: Taken,
+        stopped_within: Callable[[timedelta], Awaitable[bool]],
     ) -> None:
         self._spool = spool
         self._mail = mail
@@ -52,6 +53,7 @@ class Deliverer:
         self._rules = rules
         self._clock = clock
         self._taken = taken
+        self._stopped_within = stopped_within
 
     async def deliver_one(self, delivery: Delivery) -> Outcome | None:
         """One attempt, or one look-up, from the facts to the settlement; the outcome of an attempt that was made."""
@@ -121,7 +123,7 @@ class Deliverer:
 
     async def _warn(self, delivery: Delivery, started: Started, rules: Rules, now: datetime, facts: Facts) -> None:
         """Half of a budget is used up: the admin hears of it while there is time (P8)."""
-        spent = f"{started.spent_day} segments today, {started.spent_month} this month"
+        spent = f"segments today: {started.spent_day}, this month: {started.spent_month}"
         text = f"Sender {delivery.sender} has used half of its budget or more: {spent}.\n\nOver it texts are held.\n"
         key = f"half.{delivery.sender}.{now.astimezone(rules.timezone):%Y-%m-%d}"
         subject = f"Half of the budget of {delivery.sender} is used"
@@ -163,7 +165,7 @@ class Deliverer:
         return verdict.judge_lookup(delivery, message, rows, taken, rules, self._clock.now())
 
     async def _settle(self, delivery: Delivery, settlement: Settlement) -> None:
-        committed = await self._spool.settle(settlement)
+        committed = await self._committed(settlement)
         if committed.bound_to:
             emit("delivery.doubled", delivery=delivery.id, remote_id=settlement.remote_id, other=committed.bound_to)
         if not committed.done:
@@ -173,15 +175,34 @@ class Deliverer:
             tell_consent(entry)
         self._taken(committed.leased, later=settlement.due_at is not None)
 
-    async def down(self, delivery: Delivery, outcome: Deferred) -> None:
-        """A paid way is at fault: the admin hears of it once a day."""
-        day = self._clock.now().astimezone(self._rules().timezone)
-        text = f"{outcome.reason}\n\nIts texts wait in the queue: gateway queue list\n"
-        subject = f"Texts by {delivery.courier} number {delivery.number} are paused"
-        await self._raise(f"down.{delivery.number}.{day:%Y-%m-%d}", subject, text, await self._facts(delivery))
+    async def _committed(self, settlement: Settlement) -> Committed:
+        """The settlement's commit, tried until it succeeds: the outcome is known here alone, and must not be lost."""
+        pause = 0.2
+        while True:
+            try:
+                return await self._spool.settle(settlement)
+            except SpoolUnavailable as error:
+                emit("spool.failed", error=str(error), during="settling", delivery=settlement.delivery)
+                pause = min(pause * 2, 10.0)
+                if await self._stopped_within(timedelta(seconds=pause)):
+                    return await self._spool.settle(settlement)
 
-    async def _raise(self, key: str, subject: str, text: str, facts: Facts) -> None:
-        writes = notice.alarm(key, subject, text, self._rules(), self._clock.now(), facts.confirmations)
+    async def down(self, delivery: Delivery, outcome: Deferred) -> None:
+        """A way out is at fault: the admin hears of it once a day."""
+        day = self._clock.now().astimezone(self._rules().timezone)
+        remedy = "check [relay]" if not delivery.number else f"check [{delivery.courier}] and the account"
+        text = (
+            f"{outcome.reason}\n\nWhat it should bring waits, and is tried again by itself until it expires "
+            f"([policy] expires_after for texts): gateway queue list\nIf it does not mend: {remedy}.\n"
+        )
+        what = f"Texts by {delivery.courier} number {delivery.number}" if delivery.number else "Mails by the relay"
+        key = f"down.{delivery.number or delivery.courier}.{day:%Y-%m-%d}"
+        facts = await self._facts(delivery)
+        await self._raise(key, f"{what} are paused", text, facts, by_relay=bool(delivery.number))
+
+    async def _raise(self, key: str, subject: str, text: str, facts: Facts, *, by_relay: bool = True) -> None:
+        rules, now = self._rules(), self._clock.now()
+        writes = notice.alarm(key, subject, text, rules, now, facts.confirmations, by_relay=by_relay)
         made = await self._spool.write(writes)
         emit("alarm.raised", key=key)
         self._taken(made.leased, later=False)

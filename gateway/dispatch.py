@@ -17,15 +17,18 @@ from typing import Any
 from gateway.core.model import Fate
 from gateway.core.rules import Rules
 from gateway.core.verdict import PAID
-from gateway.core.work import Deferred, Delivery, Outcome
+from gateway.core.work import Deferred, Delivery, MailParcel, Outcome
 from gateway.deliver import Deliverer
-from gateway.events import emit
+from gateway.events import emit, fault
 from gateway.ports import Clock, MailCourier, Provider, Spool, SpoolUnavailable
 
 IN_FLIGHT = 20  # requests at once per number; Twilio bounds an account, not a number
 MAILS_AT_ONCE = 4
 CLAIM = 200
 MAIL_BACKLOG = 1000
+MOST_BYTES = 32 << 20  # of mails in hand; more waits in the spool
+ALARM_AFTER = 5  # failures of a way in a row, about a minute
+MAIL = "mail"  # the way of deliveries without a number
 PACED_SECONDS = 20  # how much paced work of one number is kept in memory
 
 
@@ -68,7 +71,13 @@ class Dispatcher:
     ) -> None:
         self._spool = spool
         self._deliverer = Deliverer(
-            spool=spool, mail=mail, providers=providers, rules=rules, clock=clock, taken=self.take
+            spool=spool,
+            mail=mail,
+            providers=providers,
+            rules=rules,
+            clock=clock,
+            taken=self.take,
+            stopped_within=self.stopped_within,
         )
         self._rules = rules
         self._clock = clock
@@ -78,6 +87,9 @@ class Dispatcher:
         self._workers: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._more = True  # the spool may hold due deliveries that found no room
+        self._hand: set[str] = set()  # in a queue or with a worker
+        self._next: dict[str, Delivery] = {}  # to be taken when the hand is free again
+        self._bytes = 0  # of their mails
         self._stop = asyncio.Event()
         self.turned_at: datetime | None = None
 
@@ -91,15 +103,21 @@ class Dispatcher:
         for delivery in deliveries:
             if self._stop.is_set():
                 continue  # the lease ends with this process; the next one begins with what is open
+            if delivery.id in self._hand:
+                # Its own settlement leased it anew, or its lease ended in the queue: one at a time, the newest state.
+                self._next[delivery.id] = delivery
+                continue
             way = self._way(delivery)
-            if way.full:
+            if way.full or self._bytes > MOST_BYTES:
                 self._more = True
                 self._spawn(self._give_back(delivery, self._clock.now(), "pacing"))
             else:
+                self._hand.add(delivery.id)
+                self._bytes += _size(delivery)
                 way.queue.put_nowait(Item(delivery.priority, delivery.due_at, next(self._count), delivery))
 
     def _way(self, delivery: Delivery) -> Way:
-        name = delivery.number or delivery.courier
+        name = delivery.number or MAIL
         if name not in self._ways:
             number = self._rules().number(delivery.number)
             rate = number.segments_per_second if number else 0.0
@@ -125,6 +143,9 @@ class Dispatcher:
             except SpoolUnavailable as error:
                 emit("spool.failed", error=str(error), during="claiming")
                 pause = 1.0
+            except Exception as error:
+                emit("engine.failed", loop="claim", **fault(error))
+                pause = 5.0
             await self._sleep(pause)
         for way in self._ways.values():
             for _ in range(max(IN_FLIGHT, MAILS_AT_ONCE)):
@@ -138,10 +159,14 @@ class Dispatcher:
     async def _claim(self) -> float:
         """Takes due deliveries from the spool; answers how many seconds nothing more will be due."""
         full = frozenset(w.name for w in self._ways.values() if w.full)
+        if self._bytes > MOST_BYTES:
+            full |= {MAIL}
+        # Before the claim: what finds no room while it is taken sets it again.
+        self._more = False
         now = self._clock.now()
         found = await self._spool.due(now, CLAIM, full)
         self.take(found, later=False)
-        self._more = bool(full) or len(found) >= CLAIM
+        self._more = self._more or bool(full) or len(found) >= CLAIM
         if len(found) >= CLAIM:
             return 0.0
         upcoming = await self._spool.next_due()
@@ -184,10 +209,16 @@ class Dispatcher:
             try:
                 await self._deliver_paced(way, delivery)
             except SpoolUnavailable as error:
-                # The lease ends by itself; what was sent and not settled is then unclear.
+                # Its lease ends, and the sweeper brings it back: what was sent and not settled is then unclear.
                 emit("spool.failed", error=str(error), during="delivering", delivery=delivery.id)
             except Exception as error:
-                emit("engine.failed", loop="deliver", delivery=delivery.id, error=repr(error), exc_info=error)
+                emit("engine.failed", loop="deliver", delivery=delivery.id, **fault(error))
+            finally:
+                self._hand.discard(delivery.id)
+                self._bytes -= _size(delivery)
+                again = self._next.pop(delivery.id, None)
+                if again is not None:
+                    self.take([again], later=False)
             if self._more and way.queue.qsize() <= way.bound // 2:
                 self._wake.set()
 
@@ -222,8 +253,13 @@ class Dispatcher:
             return
         way.failures += 1
         way.open_until = time.monotonic() + min(2.0**way.failures, 60.0)
-        if way.failures > 1:
-            return
-        emit("courier.down", courier=delivery.courier, number=delivery.number, reason=outcome.reason, code=outcome.code)
-        if delivery.courier in PAID:
+        if way.failures == 1:
+            reason, code = outcome.reason, outcome.code
+            emit("courier.down", courier=delivery.courier, number=delivery.number, reason=reason, code=code)
+        # A provider that refuses our account will not mend itself; what cannot be reached may be back in a minute.
+        if way.failures == (1 if delivery.courier in PAID and outcome.code else ALARM_AFTER):
             await self._deliverer.down(delivery, outcome)
+
+
+def _size(delivery: Delivery) -> int:
+    return len(delivery.parcel.data) if isinstance(delivery.parcel, MailParcel) else 0

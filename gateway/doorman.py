@@ -97,11 +97,11 @@ class Doorman:
         rules = self._config().rules
         if visit.door is Door.PUBLIC:
             return None
+        if visit.door is Door.LOCAL:
+            return rules.sender(visit.login)
         if visit.login:
             named = rules.sender(visit.login)
             return named if named is not None and _may_write_as(named, mail_from) else None
-        if visit.door is Door.LOCAL:
-            return rules.senders[0] if rules.senders else None
         for credential in self._config().credentials:
             one = rules.sender(credential.sender)
             if one is not None and _inside(visit.peer, credential) and _may_write_as(one, mail_from):
@@ -152,25 +152,26 @@ class Doorman:
             envelope=envelope,
             raw=raw,
         )
-        prints = _fingerprints(mail, rules.policy.duplicate_window)
-        stored = await self._spool.accept(mail, prints)
+        stored = await self._spool.accept(mail, _fingerprints(mail, rules.policy.duplicate_window))
         if stored.repeated:
             emit("inbound.repeated", inbound=stored.id, sender=mail.sender, recipients=len(stored.repeated))
         if stored.new:
             left = tuple(r for r in envelope.recipients if r.address not in stored.repeated)
-            kept = replace(mail, envelope=replace(envelope, recipients=left))
-            emit(
-                "inbound.accepted",
-                inbound=mail.id,
-                door=visit.door.value,
-                peer=visit.peer,
-                sender=mail.sender,
-                mail_from=envelope.mail_from,
-                recipients=len(left),
-                bytes=len(raw),
-            )
-            self._arrived(kept)
+            self._keep(replace(mail, envelope=replace(envelope, recipients=left)))
         return stored.id
+
+    def _keep(self, mail: InboundMail) -> None:
+        emit(
+            "inbound.accepted",
+            inbound=mail.id,
+            door=mail.door.value,
+            peer=mail.peer,
+            sender=mail.sender,
+            mail_from=mail.envelope.mail_from,
+            recipients=len(mail.envelope.recipients),
+            bytes=len(mail.raw),
+        )
+        self._arrived(mail)
 
     async def hook(self, hook: InboundHook) -> bool:
         """Commits a webhook, a STOP in it in the same transaction; whether it was new."""

@@ -13,20 +13,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gateway import deliver
-from gateway.core import admit, plan
+from gateway.core import admit, notice, plan
 from gateway.core.intent import Ignored, needs, understand
-from gateway.core.model import Fate, Inbound, InboundMail, Unreadable
+from gateway.core.model import Fate, Inbound, InboundMail
 from gateway.core.rules import Rules
 from gateway.core.work import Facts, Needs, Plan
 from gateway.dispatch import Dispatcher
-from gateway.events import emit
+from gateway.events import emit, fault
 from gateway.ports import Clock, Reader, ReaderUnavailable, Spool, SpoolUnavailable
 
 PLANNERS = 4
 BACKLOG = 2000  # inbounds in memory; more wait in the spool
+MOST_BYTES = 32 << 20  # of them
 RACES = 5  # two mails that open one conversation at once: the second looks again
 FAULTS = 3  # tries of one inbound before it is parked
 SWEEP_SECONDS = 30.0
+STUCK_SECONDS = 180.0
 PURGE_SECONDS = 3600.0
 
 
@@ -34,7 +36,8 @@ PURGE_SECONDS = 3600.0
 class Loops:
     """When each loop last turned: what the watchdog and readiness look at."""
 
-    planned_at: datetime | None = None
+    begun_at: datetime | None = None
+    planned_at: datetime | None = None  # a planner took something up
     swept_at: datetime | None = None
 
 
@@ -56,6 +59,7 @@ class Engine:
         self._clock = clock
         self._keep_days = keep_days
         self._waiting: deque[Inbound] = deque()
+        self._bytes = 0  # of those that wait
         self._known: set[str] = set()
         self._faults: dict[str, int] = {}
         self._arrival = asyncio.Event()
@@ -65,20 +69,35 @@ class Engine:
 
     def arrived(self, inbound: Inbound) -> None:
         """Takes what a door has just committed; over the bound it waits in the spool."""
-        if len(self._waiting) >= BACKLOG:
+        if len(self._waiting) >= BACKLOG or self._bytes > MOST_BYTES:
             self._behind = True
-        elif inbound.id not in self._known:
+        else:
+            self._take(inbound)
+        self._arrival.set()
+
+    def _take(self, inbound: Inbound) -> None:
+        if inbound.id not in self._known:
             self._known.add(inbound.id)
             self._waiting.append(inbound)
-        self._arrival.set()
+            self._bytes += len(inbound.raw)
 
     def refill(self) -> None:
         """Says that the spool holds inbounds that memory does not: a parked mail was let go."""
         self._behind = True
         self._arrival.set()
 
+    def stuck(self, now: datetime) -> list[str]:
+        """The loops that should have turned and have not; nothing = all move."""
+        late = now - timedelta(seconds=STUCK_SECONDS)
+        begun = self.loops.begun_at or now
+        loops = {"sweeper": self.loops.swept_at or begun, "dispatcher": self._dispatcher.turned_at or begun}
+        if self._waiting:
+            loops["planner"] = self.loops.planned_at or begun
+        return [name for name, turned in loops.items() if turned < late]
+
     async def run(self) -> None:
         """Runs until `stop`; everything that was begun is settled or given back when it returns."""
+        self.loops.begun_at = self._clock.now()
         async with asyncio.TaskGroup() as group:
             for _ in range(PLANNERS):
                 group.create_task(self._planner())
@@ -97,6 +116,7 @@ class Engine:
             self.loops.planned_at = self._clock.now()
             if self._waiting:
                 inbound = self._waiting.popleft()
+                self._bytes -= len(inbound.raw)
                 await self._plan_guarded(inbound)
             elif self._behind:
                 await self._refill()
@@ -113,46 +133,56 @@ class Engine:
             await self._pause(1.0)
             self._behind = True
             return
+        except Exception as error:
+            emit("engine.failed", loop="refill", **fault(error))
+            await self._pause(5.0)
+            self._behind = True
+            return
         for inbound in found:
-            if inbound.id not in self._known:
-                self._known.add(inbound.id)
-                self._waiting.append(inbound)
-        self._behind = self._behind or len(found) >= BACKLOG // 2
+            self._take(inbound)
+        self._behind = self._behind or bool(found)
         self._arrival.set()
 
     async def _plan_guarded(self, inbound: Inbound) -> None:
+        again = False
         try:
             await self.plan_one(inbound)
             self._faults.pop(inbound.id, None)
         except (SpoolUnavailable, ReaderUnavailable) as error:
             emit("engine.failed", loop="plan", inbound=inbound.id, error=str(error))
-            self._behind = True
             await self._pause(1.0)
+            again = True
         except Exception as error:
-            await self._fault(inbound, error)
+            again = await self._fault(inbound, error)
         finally:
             self._known.discard(inbound.id)
+        if again and not self._stopping:
+            self._take(inbound)
 
-    async def _fault(self, inbound: Inbound, error: Exception) -> None:
-        """A bug of ours must not lose a customer's mail nor stop the others: after some tries it is parked raw."""
+    async def _fault(self, inbound: Inbound, error: Exception) -> bool:
+        """Whether to try again.  A bug of ours must neither lose a mail nor stop the others: then it is parked."""
         count = self._faults[inbound.id] = self._faults.get(inbound.id, 0) + 1
-        emit("engine.failed", loop="plan", inbound=inbound.id, error=repr(error), count=count, exc_info=error)
+        emit("engine.failed", loop="plan", inbound=inbound.id, count=count, **fault(error))
         if count < FAULTS:
-            self._waiting.append(inbound)
-            return
+            return True
         reason = f"a fault of the gateway: {type(error).__name__}"
-        parked = Plan(inbound=inbound.id, parked=reason)
-        if isinstance(inbound, InboundMail):
-            facts = Facts()
-            parked = plan.make(inbound, Unreadable(reason=reason), (), facts, self._rules(), self._clock.now())
         try:
-            await self._spool.plan(parked)
+            await self._spool.plan(self._parking(inbound, reason))
         except SpoolUnavailable as failed:
             emit("spool.failed", error=str(failed), during="parking")
-            self._behind = True
-            return
+            await self._pause(1.0)
+            return True
         self._faults.pop(inbound.id, None)
         emit("inbound.parked", inbound=inbound.id, reason=reason)
+        return False
+
+    def _parking(self, inbound: Inbound, reason: str) -> Plan:
+        try:
+            return plan.parked(inbound, reason, self._rules(), self._clock.now(), Facts())
+        except Exception as error:
+            # What cannot even be told must still be kept where a person finds it.
+            emit("engine.failed", loop="parking", inbound=inbound.id, **fault(error))
+            return Plan(inbound=inbound.id, parked=reason)
 
     async def plan_one(self, inbound: Inbound) -> None:
         """understand (pure) -> gather facts (one read) -> make plan (pure) -> commit (one write)."""
@@ -206,9 +236,28 @@ class Engine:
         """Looks now and then for inbounds whose lease ended or that came in by another door."""
         while not self._stopping:
             await self._pause(SWEEP_SECONDS)
-            self.loops.swept_at = self._clock.now()
+            now = self._clock.now()
+            try:
+                await self.recover(now, until=now)
+            except SpoolUnavailable as error:
+                emit("spool.failed", error=str(error), during="sweeping")
+            except Exception as error:
+                emit("engine.failed", loop="sweep", **fault(error))
+            self.loops.swept_at = now
             self._behind = True
             self._arrival.set()
+
+    async def recover(self, now: datetime, *, until: datetime | None = None) -> int:
+        """Takes back what dead hands held; how many attempts they left open.  What is held for a person is told."""
+        rules = self._rules()
+        found = await self._spool.recover(now, rules.lookup_after[0], until=until)
+        facts = await self._spool.gather(Needs(deliveries=frozenset(found.held)))
+        for delivery in facts.deliveries.values():
+            message = facts.messages.get(delivery.message)
+            if message is not None:
+                told = notice.failure(message, delivery.note, "4.4.2", Fate.HELD, rules, now)
+                self._dispatcher.take((await self._spool.write(told)).leased)
+        return found.attempts
 
     async def _purger(self) -> None:
         while not await self._dispatcher.stopped_within(timedelta(seconds=PURGE_SECONDS)):
@@ -216,6 +265,9 @@ class Engine:
                 gone = await self._spool.purge(self._clock.now(), self._keep_days, 10_000)
             except SpoolUnavailable as error:
                 emit("spool.failed", error=str(error), during="purge")
+                continue
+            except Exception as error:
+                emit("engine.failed", loop="purge", **fault(error))
                 continue
             if gone:
                 emit("purge.done", rows=gone)

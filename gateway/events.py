@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import re
 import sys
+import traceback
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -18,8 +20,9 @@ REGISTRY = CollectorRegistry()
 _TOTAL = Counter("gateway_events_total", "Events by name, see docs/events.md", ["event", "courier"], registry=REGISTRY)
 # A number of ten digits in its usual writings, or any other run of seven digits and more; none inside a word or an id.
 _DIGITS = re.compile(
-    r"(?<![0-9A-Za-z])\+?(?:1[ .-]?)?\(?\d{3}\)?[ .-]?\d{3}[ .-]?\d{4}(?![0-9A-Za-z])"
-    r"|(?<![0-9A-Za-z])\+?\d{7,15}(?![0-9A-Za-z])"
+    r"(?<![0-9A-Za-z])\+?(?:1[ .-]?)?\(?\d{3}\)?[ ./-]?\d{3}[ ./-]?\d{4}(?![0-9A-Za-z])"
+    r"|\+\d[\d ()./-]{6,20}\d(?![0-9A-Za-z])"
+    r"|(?<![0-9A-Za-z])\d{7,15}(?![0-9A-Za-z])"
 )
 
 # name -> (level, what it says); docs/events.md must list the same names
@@ -84,6 +87,10 @@ def masked(text: str) -> str:
     return _DIGITS.sub(_mask, text)
 
 
+def _masked_address(text: str) -> str:
+    return _RUN.sub(_mask, masked(text))
+
+
 def _mask(match: re.Match[str]) -> str:
     digits = re.sub(r"\D", "", match.group())
     if len(digits) == 10:
@@ -91,6 +98,9 @@ def _mask(match: re.Match[str]) -> str:
     return f"+{digits[0]}{'*' * (len(digits) - 5)}{digits[-4:]}"
 
 
+# In an address any long run of digits is a number, whatever stands beside it.
+_ADDRESSES = frozenset({"to", "phone", "recipient", "address", "mail_from", "author", "username"})
+_RUN = re.compile(r"\+?\d{7,15}")
 _MASKED_FIELDS = frozenset(
     {"to", "phone", "recipient", "address", "note", "reason", "mail_from", "author", "error", "username"}
 )
@@ -99,9 +109,24 @@ _MASKED_FIELDS = frozenset(
 def emit(event: str, **fields: Any) -> None:
     """Writes one line and counts one.  The name must be in EVENTS; a field that may hold a phone is masked."""
     level, _ = EVENTS[event]
-    shown = {k: masked(v) if k in _MASKED_FIELDS and isinstance(v, str) else v for k, v in fields.items()}
+    shown = {k: _shown(k, v) for k, v in fields.items()}
     _TOTAL.labels(event=event, courier=str(fields.get("courier", ""))).inc()
     getattr(structlog.get_logger("gateway"), level)(event, **shown)
+
+
+def _shown(name: str, value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    if name in _ADDRESSES:
+        return _masked_address(value)
+    return masked(value) if name in _MASKED_FIELDS else value
+
+
+def fault(error: BaseException) -> dict[str, str]:
+    """What may be logged of an exception: its class and where it came from.  Its words may hold a text or a number."""
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    where = " > ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
+    return {"error": type(error).__name__, "where": where}
 
 
 def setup(stream: Any = None, level: str = "info") -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from gateway.catchup import CatchUp
 from gateway.commands import Commands
 from gateway.config import Config
+from gateway.core.rules import Rules
 from gateway.courier.mail import RelayCourier
 from gateway.courier.twilio import TwilioProvider
 from gateway.dispatch import Dispatcher
@@ -23,6 +24,8 @@ from gateway.spool.lock import StateLock, StateLocked
 from gateway.spool.sqlite import SqliteSpool
 
 GRACE_SECONDS = 30.0
+# Longer than the longest attempt: a relay may take ten minutes for its last answer (RFC 5321 4.5.3.2.6).
+LEASE_SECONDS = 900.0
 
 
 class StartError(Exception):
@@ -41,41 +44,33 @@ class SystemClock:
 
 
 class House:
-    """All rooms, built but not open."""
+    """All rooms behind the doors, built but not open."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, serving: bool = True) -> None:
+        """`serving` False: a command without a daemon; nothing is delivered."""
         self.config = config
         self.clock = SystemClock()
+        self.room = True  # for more mail; the gauges keep it true
         self.spool = SqliteSpool(
             config.database,
             clock=self.clock,
             floor_bytes=config.smtp.min_free_disk,
             timezone=config.rules.timezone,
+            lease_seconds=LEASE_SECONDS,
         )
-        self.reader = MailReader(config.rules.text.cut_after)
+        self.reader = MailReader(config.rules.text.cut_after, config.rules.text.job)
         self.relay = _relay(config)
-        self.providers: dict[str, Provider] = {}
         self._twilio = _twilio(config)
-        if self._twilio is not None:
-            self.providers["twilio"] = self._twilio
+        self.providers: dict[str, Provider] = {} if self._twilio is None else {"twilio": self._twilio}
         self.dispatcher = Dispatcher(
             spool=self.spool,
             mail=self.relay,
             providers=self.providers,
-            rules=lambda: self.config.rules,
+            rules=self.rules,
             clock=self.clock,
             grace_seconds=GRACE_SECONDS,
         )
-        retention = config.retention
-        self.engine = Engine(
-            spool=self.spool,
-            reader=self.reader,
-            dispatcher=self.dispatcher,
-            rules=lambda: self.config.rules,
-            clock=self.clock,
-            keep_days={"raw": retention.raw, "done": retention.done, "conversations": retention.conversations},
-        )
-        self.room = True
+        self.engine = self._engine()
         self.doorman = Doorman(
             config=lambda: self.config,
             spool=self.spool,
@@ -83,22 +78,44 @@ class House:
             arrived=self.engine.arrived,
             has_room=lambda: self.room,
         )
-        self.catch_up = CatchUp(
+        self.catch_up = self._catch_up()
+        self.commands = self._commands(serving=serving)
+
+    def rules(self) -> Rules:
+        """The rules in force; a reload changes them."""
+        return self.config.rules
+
+    def _engine(self) -> Engine:
+        kept = self.config.retention
+        return Engine(
+            spool=self.spool,
+            reader=self.reader,
+            dispatcher=self.dispatcher,
+            rules=self.rules,
+            clock=self.clock,
+            keep_days={"raw": kept.raw, "done": kept.done, "conversations": kept.conversations},
+        )
+
+    def _catch_up(self) -> CatchUp:
+        twilio = self.config.twilio
+        return CatchUp(
             spool=self.spool,
             providers=self.providers,
-            rules=lambda: self.config.rules,
+            rules=self.rules,
             clock=self.clock,
             keep=self.doorman.hook,
             stopped_within=self.dispatcher.stopped_within,
-            every=config.twilio.poll_every if config.twilio else timedelta(0),
+            every=twilio.poll_every if twilio else timedelta(0),
         )
-        self.commands = Commands(
+
+    def _commands(self, *, serving: bool) -> Commands:
+        return Commands(
             config=lambda: self.config,
             spool=self.spool,
             reader=self.reader,
             doorman=self.doorman,
             clock=self.clock,
-            take=lambda deliveries: self.dispatcher.take(list(deliveries)),
+            take=self.dispatcher.take if serving else None,
             refill=self.engine.refill,
         )
 
@@ -178,7 +195,7 @@ async def open_spool(house: House) -> None:
 async def offline(config: Config, verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """The answer to a command while no daemon runs: from the store, under the state lock.  Raises StartError."""
     with owned(config):
-        house = House(config)
+        house = House(config, serving=False)
         await open_spool(house)
         try:
             return await house.commands.run(verb, arguments)

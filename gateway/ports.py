@@ -92,13 +92,21 @@ class Budget:
     per_month: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """What a dead owner left behind."""
+
+    attempts: int  # that were under way
+    held: tuple[str, ...] = ()  # deliveries that now wait for a person, whom somebody must tell
+
+
 class Spool(Protocol):
     """The durable state.  Every method that writes answers after commit and fsync, or raises SpoolUnavailable."""
 
     async def accept(
         self, inbound: Inbound, prints: Sequence[Fingerprint] = (), consents: Sequence[Consent] = ()
     ) -> Stored:
-        """Keeps what came in.  A hook whose id is known changes nothing (`new` False).
+        """Keeps what came in.  A hook whose id is known changes nothing (`new` False); for a mail's it is unavailable.
 
         Recipients with a fingerprint whose first still counts are left out; when none is left nothing is stored.
         `consents` (a STOP) are committed in the same transaction.
@@ -106,7 +114,10 @@ class Spool(Protocol):
         ...
 
     async def unplanned(self, limit: int) -> list[Inbound]:
-        """Leases inbounds that have no plan and no living lease, oldest first.  Parked ones are not among them."""
+        """Leases inbounds that have no plan and no living lease, oldest first.  Parked ones are not among them.
+
+        Fewer than `limit` do not mean that none is left: one answer holds about 32 MB of mail.  An empty one does.
+        """
         ...
 
     async def gather(self, needs: Needs) -> Facts:
@@ -126,6 +137,7 @@ class Spool(Protocol):
 
         At most one per lane, never past an earlier one of the lane that is sending, unknown or waiting for a retry;
         lowest priority number first, then due_at, then age.  Numbers in `not_numbers` are left alone (pacing).
+        One answer holds about 32 MB of mail; the rest comes with the next.
         """
         ...
 
@@ -137,7 +149,7 @@ class Spool(Protocol):
         """Commits the intent: fate `sending`, attempt + 1, posted_at = now.  To be called before the first byte leaves.
 
         Holds only if the fate is waiting and the attempt is the delivery's, no ledger entry newer than `ledger` exists
-        for its phone, and the budget has room for its segments, which are then counted.
+        for its phone, and the budget has room for its segments, which are then counted.  A released one needs no room.
         """
         ...
 
@@ -145,8 +157,8 @@ class Spool(Protocol):
         """Commits the end of an attempt and what follows from it.  A wrong attempt number changes nothing."""
         ...
 
-    async def recover(self, now: datetime, first_lookup: timedelta) -> int:
-        """Ends every lease, when it is proven that all who held one are dead; answers how many attempts were under way.
+    async def recover(self, now: datetime, first_lookup: timedelta, *, until: datetime | None = None) -> Recovered:
+        """Ends every lease, when it is proven that all who held one are dead; with `until` those that ended by then.
 
         Carrier mail under way is sent again, at most twice, then held; a paid text is unknown and looked up.
         """

@@ -53,19 +53,22 @@ class _Killed(Exception):
 class MailReader:
     """A ports.Reader.  Reads at most `children` mails at a time, callers are served in the order in which they ask."""
 
-    def __init__(self, cut_after: tuple[str, ...] = (), *, children: int = 2, limits: Limits | None = None) -> None:
+    def __init__(
+        self, cut_after: tuple[str, ...] = (), job: str = "", *, children: int = 2, limits: Limits | None = None
+    ) -> None:
         self._limits = limits or Limits()
         self._slots = [_Slot() for _ in range(children)]
-        self.configure(cut_after)
+        self.configure(cut_after, job)
         self._idle: asyncio.Queue[_Slot] = asyncio.Queue()
         for slot in self._slots:
             self._idle.put_nowait(slot)
         self._closed = False
 
-    def configure(self, cut_after: tuple[str, ...]) -> None:
-        """Cuts job mail after these marks from the next mail on; children that know others are replaced."""
+    def configure(self, cut_after: tuple[str, ...], job: str = "") -> None:
+        """How mail is read from the next one on: where job mail is cut, and the pattern that captures its job."""
         settings = {
             "cut_after": cut_after,
+            "job": job,
             "cpu_seconds": self._limits.cpu_seconds,
             "second_for_bytes": self._limits.second_for_bytes,
             "memory_bytes": self._limits.memory_bytes,

@@ -45,7 +45,7 @@ def main() -> int:
     _send(answers, b"ready")
     while (raw := _receive(mails)) is not None:
         renew(settings["cpu_seconds"] + len(raw) // settings["second_for_bytes"])
-        _send(answers, json.dumps(answer(raw, tuple(settings["cut_after"]))).encode())
+        _send(answers, json.dumps(answer(raw, tuple(settings["cut_after"]), settings["job"])).encode())
     return 0
 
 
@@ -72,10 +72,10 @@ def renew(cpu_seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
 
 
-def answer(raw: bytes, cut_after: tuple[str, ...]) -> dict[str, Any]:
+def answer(raw: bytes, cut_after: tuple[str, ...], job: str = "") -> dict[str, Any]:
     """{"reading": fields of a Reading} or {"unreadable": reason}, with "last": true when this process is spoilt."""
     try:
-        found = read(raw, cut_after)
+        found = read(raw, cut_after, job)
     except MemoryError:
         return {"unreadable": "it needs more memory than a mail may take", "last": True}
     except Exception as fault:  # the loop's edge: a bug in a parser parks this mail, not the next one
@@ -85,10 +85,13 @@ def answer(raw: bytes, cut_after: tuple[str, ...]) -> dict[str, Any]:
     return {"reading": asdict(found)}
 
 
-def read(raw: bytes, cut_after: tuple[str, ...]) -> Reading | Unreadable:
+def read(raw: bytes, cut_after: tuple[str, ...], job: str = "") -> Reading | Unreadable:
     """What a mail says, with what it reports where it looks like a report."""
     found = mime.read(raw, cut_after)
-    if isinstance(found, Unreadable) or not bounce.suspected(found):
+    if isinstance(found, Unreadable):
+        return found
+    found = replace(found, job=mime.captured(job, found.subject))
+    if not bounce.suspected(found):
         return found
     told = bounce.read(raw)
     return found if told is None else replace(found, bounce=(told.action, told.status, told.diagnostic))

@@ -1,7 +1,7 @@
 """The part of the provider's OpenAPI document that tests compare with.
 
-The document is not ours to carry: it lies beside the repository where these tests are developed; elsewhere the tests that
-need it are skipped.
+The document is not ours to carry: it lies beside the repository where these tests are developed; elsewhere those tests
+that need it are skipped.
 """
 
 from __future__ import annotations

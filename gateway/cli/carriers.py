@@ -102,7 +102,7 @@ def check(as_json: bool, config_path: str | None) -> None:
 @json_option
 @config_option
 def confirm(employee: str, as_json: bool, config_path: str | None) -> None:
-    rows = ask(load(config_path), "carriers.confirm", employee=employee, actor=actor())["rows"]
+    rows = ask(load(config_path, secrets=False), "carriers.confirm", employee=employee, actor=actor())["rows"]
     if as_json:
         print_json(rows)
         return

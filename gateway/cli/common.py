@@ -56,8 +56,9 @@ def ask(config: Any, verb: str, *, offline: bool = True, **arguments: Any) -> di
 
 
 def _from_store(config: Any, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    from gateway import house
+    from gateway import events, house
 
+    events.setup(sys.stderr, level="warning")
     try:
         return asyncio.run(house.offline(config, verb, dict(arguments)))
     except house.StartError as error:

@@ -26,7 +26,7 @@ def consent() -> None:
 @json_option
 @config_option
 def show(phone: str, as_json: bool, config_path: str | None) -> None:
-    answer = ask(load(config_path), "consent.show", phone=phone)
+    answer = ask(load(config_path, secrets=False), "consent.show", phone=phone)
     rows = answer["rows"]
     if as_json:
         print_json(rows)
@@ -49,7 +49,7 @@ def grant(
     phone: str, method: str, evidence: str, klass: str, disclosure: str, as_json: bool, config_path: str | None
 ) -> None:
     answer = ask(
-        load(config_path),
+        load(config_path, secrets=False),
         "consent.grant",
         phone=phone,
         method=method,
@@ -68,7 +68,9 @@ def grant(
 @json_option
 @config_option
 def revoke(phone: str, method: str, evidence: str, as_json: bool, config_path: str | None) -> None:
-    answer = ask(load(config_path), "consent.revoke", phone=phone, method=method, evidence=evidence, actor=actor())
+    answer = ask(
+        load(config_path, secrets=False), "consent.revoke", phone=phone, method=method, evidence=evidence, actor=actor()
+    )
     _told(answer["rows"], "will not be texted", as_json)
 
 

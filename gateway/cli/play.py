@@ -28,7 +28,7 @@ async def play(folder: Path, *, leave: bool) -> bool:
         with owned(config):
             serving = Serving(House(config))
             try:
-                await serving.open()
+                await serving.open(signals=False)
                 world.twilio.hooks.base = f"http://{serving.ports['http'][0]}"
                 port = int(serving.ports["smtp"][0].rpartition(":")[2])
                 stage = Stage(world=world, serving=serving, out=out, port=port)

@@ -25,7 +25,7 @@ def command() -> click.Command:
 @config_option
 def preview(to: str, mail: BinaryIO | None, sender: str, as_json: bool, config_path: str | None) -> None:
     raw = base64.b64encode(mail.read()).decode() if mail is not None else ""
-    rows = ask(load(config_path), "preview", to=to, mail=raw, sender=sender)["rows"]
+    rows = ask(load(config_path, secrets=False), "preview", to=to, mail=raw, sender=sender)["rows"]
     if as_json:
         print_json(rows)
     else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from gateway.cli.common import actor, ask, config_option, fail, json_option, load, print_json, table
@@ -22,7 +24,7 @@ def queue() -> None:
 @json_option
 @config_option
 def list_(everything: bool, as_json: bool, config_path: str | None) -> None:
-    rows = ask(load(config_path), "queue.list", all=everything)["rows"]
+    rows = ask(load(config_path, secrets=False), "queue.list", all=everything)["rows"]
     if as_json:
         print_json(rows)
         return
@@ -40,10 +42,15 @@ def _note(row: dict[str, object]) -> str:
 
 @queue.command(help="One delivery with its attempts and receipts, or a mail that could not be read.")
 @click.argument("ident", metavar="ID")
+@click.option("--raw", is_flag=True, help="The mail itself, byte for byte as it came in; ID is that of the mail.")
 @json_option
 @config_option
-def show(ident: str, as_json: bool, config_path: str | None) -> None:
-    rows = ask(load(config_path), "queue.show", id=ident)["rows"]
+def show(ident: str, raw: bool, as_json: bool, config_path: str | None) -> None:
+    if raw:
+        answer = ask(load(config_path, secrets=False), "queue.raw", id=ident)["rows"][0]
+        sys.stdout.buffer.write(answer["raw"].encode("latin-1"))
+        return
+    rows = ask(load(config_path, secrets=False), "queue.show", id=ident)["rows"]
     if as_json:
         print_json(rows)
         return
@@ -57,7 +64,11 @@ def show(ident: str, as_json: bool, config_path: str | None) -> None:
 @json_option
 @config_option
 def retry(ids: tuple[str, ...], as_json: bool, config_path: str | None) -> None:
-    _done(ask(load(config_path), "queue.retry", ids=list(ids), actor=actor())["rows"], "will be tried again", as_json)
+    _done(
+        ask(load(config_path, secrets=False), "queue.retry", ids=list(ids), actor=actor())["rows"],
+        "will be tried again",
+        as_json,
+    )
 
 
 @queue.command(help="End what has not been sent.")
@@ -65,7 +76,11 @@ def retry(ids: tuple[str, ...], as_json: bool, config_path: str | None) -> None:
 @json_option
 @config_option
 def cancel(ids: tuple[str, ...], as_json: bool, config_path: str | None) -> None:
-    _done(ask(load(config_path), "queue.cancel", ids=list(ids), actor=actor())["rows"], "is cancelled", as_json)
+    _done(
+        ask(load(config_path, secrets=False), "queue.cancel", ids=list(ids), actor=actor())["rows"],
+        "is cancelled",
+        as_json,
+    )
 
 
 @queue.command(help="Let go what is held.")
@@ -76,7 +91,7 @@ def cancel(ids: tuple[str, ...], as_json: bool, config_path: str | None) -> None
 def release(ids: tuple[str, ...], sender: str, as_json: bool, config_path: str | None) -> None:
     if not ids and not sender:
         fail("name an ID or --sender", 2)
-    rows = ask(load(config_path), "queue.release", ids=list(ids), sender=sender, actor=actor())["rows"]
+    rows = ask(load(config_path, secrets=False), "queue.release", ids=list(ids), sender=sender, actor=actor())["rows"]
     _done(rows, "is released", as_json)
 
 

@@ -27,7 +27,7 @@ def command() -> click.Command:
 @json_option
 @config_option
 def trace(what: str, as_json: bool, config_path: str | None) -> None:
-    rows = ask(load(config_path), "trace", what=what)["rows"]
+    rows = ask(load(config_path, secrets=False), "trace", what=what)["rows"]
     if as_json:
         print_json(rows)
     else:
@@ -73,7 +73,9 @@ def _inbound(row: Row) -> list[str]:
 
 
 def _message(row: Row) -> list[str]:
-    who = row["person"] or row["phone"] or row["recipient"]
+    # A text goes to a person; everything else is a mail, whoever it is about.
+    text = row["kind"] == "text" or not row["recipient"].count("@")
+    who = row["person"] or row["phone"] or row["recipient"] if text else row["recipient"]
     return [
         _head(row, f"{row['kind']:<10} {row['id']}  to {who}"),
         *_more(

@@ -30,9 +30,10 @@ class Commands:
         reader: Reader,
         doorman: Doorman,
         clock: Clock,
-        take: Callable[[Sequence[Delivery]], None],
+        take: Callable[[Sequence[Delivery]], None] | None,
         refill: Callable[[], None],
     ) -> None:
+        """`take` None: no daemon runs, so nothing is delivered by the process that answers."""
         self._spool = spool
         texts = Texts(config=config, spool=spool, reader=reader, doorman=doorman, clock=clock)
         queue = Queue(config=config, spool=spool, take=take, refill=refill)
@@ -43,6 +44,7 @@ class Commands:
             "preview": texts.preview,
             "queue.list": queue.listed,
             "queue.show": queue.show,
+            "queue.raw": queue.raw,
             "queue.retry": queue.retry,
             "queue.cancel": queue.cancel,
             "queue.release": queue.release,

@@ -54,6 +54,8 @@ class Ledger:
         rules = self._config().rules
         if method not in METHODS or klass not in CLASSES:
             raise CommandFailed(f"method is one of {', '.join(METHODS)}; class one of {', '.join(CLASSES)}", 2)
+        if not evidence.strip():
+            raise CommandFailed("evidence is what proves the consent later: name the form, the file or who heard it", 2)
         if klass == "marketing" and method not in PROVEN:
             raise CommandFailed("marketing needs consent on paper, by web or by keyword", 1)
         facts = await self._spool.gather(Needs(phones=frozenset({number})))

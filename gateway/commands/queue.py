@@ -21,7 +21,7 @@ class Queue:
         *,
         config: Callable[[], Config],
         spool: Spool,
-        take: Callable[[Sequence[Delivery]], None],
+        take: Callable[[Sequence[Delivery]], None] | None,
         refill: Callable[[], None],
     ) -> None:
         self._config = config
@@ -42,6 +42,13 @@ class Queue:
             raise CommandFailed(f"nothing in the queue has the id {id}")
         return {"rows": rows}
 
+    async def raw(self, id: str) -> Answer:  # noqa: A002
+        """A mail or webhook as it came in, its bytes as latin-1 text."""
+        rows = await self._spool.find("raw", id=id)
+        if not rows:
+            raise CommandFailed(f"there is no mail {id}, or retention has removed its bytes")
+        return {"rows": rows}
+
     async def retry(self, ids: list[str], actor: str = "") -> Answer:
         """Tries again now what waits, is held or ended badly."""
         return await self._move(ids, Fate.WAITING, "retry", actor)
@@ -54,8 +61,9 @@ class Queue:
         """Lets go what is held: the ids, or everything of a sender."""
         wanted = list(ids or [])
         if sender:
-            held = await self._spool.find("queue", all=False, limit=100_000)
-            wanted += [r["id"] for r in held if r["fate"] == "held" and r.get("sender") == sender and r.get("courier")]
+            # Only what its budget holds: a text that may have been sent already needs a person who names it.
+            rows = await self._spool.find("queue", all=False, limit=MOST)
+            wanted += [r["id"] for r in rows if (r["fate"], r["reason"], r["sender"]) == ("held", "budget", sender)]
         return await self._move(wanted, Fate.WAITING, "release", actor)
 
     async def _move(self, ids: list[str], fate: Fate, word: str, actor: str) -> Answer:
@@ -74,12 +82,13 @@ class Queue:
             return [{"id": ident, "done": False, "why": "no such delivery"}]
         rows = []
         for delivery in found:
-            why = _cannot(delivery, word)
+            why = _cannot(delivery, word) or _done_otherwise(delivery, found, word)
             if not why:
                 note = f"{word} by {actor or 'admin'}"
                 move = Move(delivery=delivery["id"], fate=fate, note=note, source="admin")
-                made = await self._spool.write(Writes(moves=(move,)))
-                self._take(made.leased)
+                made = await self._spool.write(Writes(moves=(move,)), lease=self._take is not None)
+                if self._take is not None:
+                    self._take(made.leased)
                 if delivery["id"] in made.moved:
                     emit("command.done", command=f"queue {word}", delivery=delivery["id"], actor=actor)
                 else:
@@ -123,6 +132,16 @@ class Queue:
 def _belongs(delivery: Answer, ident: str) -> bool:
     """Whether a delivery is of the message or the mail with that id."""
     return delivery["message"] == ident or str(delivery["message"]).rpartition(".")[0] == ident
+
+
+def _done_otherwise(delivery: Answer, found: Sequence[Answer], word: str) -> str:
+    """Why a delivery must not be tried again: its message went, or goes, by another one."""
+    others = [d for d in found if d["message"] == delivery["message"] and d["id"] != delivery["id"]]
+    alive = next((d for d in others if d["fate"] not in ("failed", "refused", "expired", "cancelled")), None)
+    if word == "retry" and alive is not None:
+        return f"its message is {alive['fate']} by {alive['id']}"
+    newest = max(found, key=lambda d: int(str(d["id"]).rpartition(".")[2]) if d in [delivery, *others] else -1)
+    return f"{newest['id']} came after it: retry that" if word == "retry" and newest["id"] != delivery["id"] else ""
 
 
 def _cannot(delivery: Answer, word: str) -> str:

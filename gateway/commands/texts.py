@@ -17,6 +17,7 @@ from gateway.core.forecast import forecast
 from gateway.core.intent import job, target_of
 from gateway.core.model import Door, Envelope, InboundMail, Reading, Recipient, Refusal, Unreadable
 from gateway.core.outgoing import Desk
+from gateway.core.template import EMPTY
 from gateway.core.work import Facts, Needs
 from gateway.doorman import Doorman
 from gateway.engine import gathered
@@ -61,12 +62,15 @@ class Texts:
             raise CommandFailed(f"the mail cannot be read: {reading.reason}")
         target = target_of(address, rules)
         wanted = wants([] if isinstance(target, BadAddress) else [target], rules)
-        keys = frozenset((name, phone, job(reading, rules)) for phone in wanted.phones)
+        keys = frozenset((name, phone, job(reading)) for phone in wanted.phones)
         facts = await gathered(self._spool, wanted.joined(Needs(keys=keys)), rules)
         desk = self._desk(address, name, raw, reading, facts)
         rows = forecast(target, desk)
         for row in rows:
             row["to"] = row["to"] or to
+            if not mail and row["refused"] == EMPTY:
+                # Nobody gave a mail: the question was about the route alone.
+                row["refused"], row["due_at"] = None, self._clock.now().isoformat()
         return {"rows": rows}
 
     def _desk(self, address: str, sender: str, raw: bytes, reading: Reading, facts: Facts) -> Desk:

@@ -113,13 +113,15 @@ def choose(
     heard = answering and policy.conversational(talk, now)
     consent = policy.label(person.phone, state, rules, answering=heard)
     bare = Choice(person=person, consent=consent, conversation=talk, answering=answering)
-    no = policy.forbids(person.phone, state, rules, answering=heard)
+    # What no consent can mend is said first.
+    unpayable = policy.unpayable(person.phone, rules) if person.employee is None else None
+    no = unpayable or policy.forbids(person.phone, state, rules, answering=heard)
     if no is not None:
         return replace(bare, refused=_no(no.code, f"{_who(person)} {no.why}: {no.remedy}"))
     busy = frozenset(
         c.number
         for c in facts.conversations
-        if c.phone == person.phone and c.number and c.closes_at > now and (talk is None or c.id != talk.id)
+        if c.phone == person.phone and c.closes_at > now and (talk is None or c.id != talk.id)
     )
     name = person.employee.name if person.employee else ""
     found = ways(

@@ -95,5 +95,5 @@ def _route(way: Way | None, to: str) -> dict[str, object] | None:
             }
         case ProviderWay(number=number):
             return {"courier": number.provider, "number": number.name, "from": str(number.phone), "address": to}
-        case None:
+        case _:
             return None

@@ -141,7 +141,7 @@ def _stranger(event: TextIn, facts: Facts, rules: Rules, now: datetime, tokens: 
     number = rules.number_at(event.number)
     name = number.name if number else ""
     for known in facts.conversations:
-        if known.sender == "" and known.phone == event.author and known.job == "":
+        if (known.sender, known.phone, known.job) == ("", event.author, ""):
             return replace(known, reply_to=_inbox(event, rules), number=name)
     return Conversation(
         id=next(tokens),

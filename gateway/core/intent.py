@@ -10,6 +10,7 @@ from gateway.core.address import (
     BadAddress,
     ConsentCommand,
     Foreign,
+    Plain,
     Target,
     TextAddress,
     ToAbuse,
@@ -46,7 +47,7 @@ class SendText:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
     recipient: Recipient
-    target: Target | BadAddress
+    target: Plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,13 +192,10 @@ def automatic_job_mail(reading: Reading) -> str:
     return ""
 
 
-def job(reading: Reading, rules: Rules) -> str:
+def job(reading: Reading) -> str:
     """The name of the job that a mail is about: the configured capture, the root of its thread, or its subject."""
-    if rules.text.job:
-        found = re.search(rules.text.job, reading.subject[:1000])
-        captured = next((c.strip() for c in found.groups() if c and c.strip()), "") if found else ""
-        if captured:
-            return captured
+    if reading.job:
+        return reading.job
     if reading.references:
         return reading.references[0]
     return bare_subject(reading.subject).casefold()
@@ -212,10 +210,9 @@ def needs(
     intents: tuple[Intent, ...], inbound: InboundMail | InboundHook, reading: Reading | Unreadable | None, rules: Rules
 ) -> Needs:
     """Everything that `plan.make` reads.  The phones behind r- and b- tokens follow from `admit.followed`."""
-    targets = [i.target for i in intents if isinstance(i, SendText | Preview) and not isinstance(i.target, BadAddress)]
-    wanted = wants(targets, rules)
+    wanted = wants([i.target for i in intents if isinstance(i, SendText | Preview)], rules)
     if isinstance(inbound, InboundMail) and isinstance(reading, Reading):
-        about = job(reading, rules)
+        about = job(reading)
         keys = frozenset((inbound.sender, phone, about) for phone in wanted.phones)
         wanted = wanted.joined(Needs(keys=keys))
     for intent in intents:

@@ -6,6 +6,8 @@ by the limits of the reader's child process.
 
 from __future__ import annotations
 
+import re
+
 from gateway.core import cut, header, parts, plain
 from gateway.core.model import Reading, Unreadable
 
@@ -63,3 +65,12 @@ def _old_sign(fields: parts.Fields, precedence: str) -> str:
     """ "auto-replied" where a header from before RFC 3834 says the same, else ""."""
     answering = any(header.token(value) not in ("", "no") for name in _ANSWERING for value in fields.get(name, ()))
     return "auto-replied" if answering or precedence == "auto_reply" else ""
+
+
+def captured(pattern: str, subject: str) -> str:
+    """The first capture of the admin's `pattern` in a Subject that is not empty, "" = none.
+
+    A pattern may take exponential time on a Subject made for it, so this runs where time is limited: in the reader.
+    """
+    found = re.search(pattern, subject[:1000]) if pattern else None
+    return next((c.strip() for c in found.groups() if c and c.strip()), "") if found else ""

@@ -135,6 +135,7 @@ class Reading:
     answer: str  # mail to r-: quoted history and signature removed
     answer_cut: str
     attachments: int
+    job: str = ""  # what [text] job captured in the Subject, "" = nothing
     bounce: tuple[str, str, str] | tuple[()] = ()  # ("failed" | "delayed", enhanced status or "", what the host said)
 
 

@@ -117,7 +117,11 @@ def failure(message: Message, why: str, code: str, fate: Fate, rules: Rules, now
     if fate is Fate.HELD:
         status = f"4{status[1:]}"
     who = phones.shown(message.phone) if message.phone else message.recipient
-    what = {Fate.EXPIRED: "was not sent in time", Fate.HELD: "is held for a person to decide"}.get(fate, "was not sent")
+    what = {
+        Fate.EXPIRED: "was not handed over in time",
+        Fate.HELD: "is held for a person to decide",
+        Fate.FAILED: "was, as far as is known, not delivered",
+    }.get(fate, "was not sent")
     thing = {Kind.REPLY: "reply from", Kind.FORWARD: "mail to"}.get(message.kind, "text to")
     subject = f"Not delivered: {thing} {message.person or who}"
     text = "\n".join(
@@ -196,9 +200,19 @@ def _notice(told: Message, rules: Rules, now: datetime) -> Delivery:
 
 
 def alarm(
-    key: str, subject: str, text: str, rules: Rules, now: datetime, confirmations: Mapping[str, Confirmation]
+    key: str,
+    subject: str,
+    text: str,
+    rules: Rules,
+    now: datetime,
+    confirmations: Mapping[str, Confirmation],
+    *,
+    by_relay: bool = True,
 ) -> Writes:
-    """One alarm to everybody in alarm_to: by mail, and by text to the phones of employees.  One per `key`."""
+    """One alarm to everybody in alarm_to: by mail, and by text to the phones of employees.  One per `key`.
+
+    `by_relay` False: the relay is what the alarm is about, so employees are texted by the provider where that is open.
+    """
     joined = Writes()
     for n, to in enumerate(rules.alarm_to, 1):
         ident = f"alarm.{key}.{n}"
@@ -206,12 +220,19 @@ def alarm(
             told = told_message(ident, Kind.ALARM, None, to, subject, text, now)
             joined = joined.joined(Writes(messages=(told,), deliveries=(_notice(told, rules, now),)))
         else:
-            joined = joined.joined(_alarm_text(ident, to, subject, rules, now, confirmations))
+            joined = joined.joined(_alarm_text(ident, to, subject, rules, now, confirmations, by_relay=by_relay))
     return joined
 
 
 def _alarm_text(
-    ident: str, to: str, subject: str, rules: Rules, now: datetime, confirmations: Mapping[str, Confirmation]
+    ident: str,
+    to: str,
+    subject: str,
+    rules: Rules,
+    now: datetime,
+    confirmations: Mapping[str, Confirmation],
+    *,
+    by_relay: bool,
 ) -> Writes:
     employee = rules.employee_at(to)
     if employee is None:
@@ -221,6 +242,8 @@ def _alarm_text(
     found = ways(person, None, rules, today=today, confirmation=confirmations.get(employee.name))
     if isinstance(found, NoWay):
         return Writes()
+    if not by_relay:
+        found = tuple(sorted(found, key=lambda way: isinstance(way, CarrierWay)))
     text = gsm.shorten(gsm.transliterate(f"{rules.brand}: {subject}"), 1)
     told = told_message(ident, Kind.ALARM, None, to, subject, text, now)
     told = told.with_person(person.phone, employee.name, found[0].rule)

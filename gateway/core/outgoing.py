@@ -83,7 +83,7 @@ def text(intent: SendText, desk: Desk) -> Writes:
 
 def chosen(target: Texted, desk: Desk) -> tuple[Choice, ...] | Refusal:
     """One choice per person behind an address, each in the conversation that this mail belongs to."""
-    about = (desk.mail.sender, job(desk.reading, desk.rules))
+    about = (desk.mail.sender, job(desk.reading))
     return admit.choices(target, desk.sender, desk.facts, desk.rules, desk.now, about=about)
 
 
@@ -127,7 +127,7 @@ def _opened(choice: Choice, desk: Desk) -> Conversation:
         id=next(desk.tokens),
         sender=desk.mail.sender,
         phone=choice.person.phone,
-        job=job(desk.reading, desk.rules),
+        job=job(desk.reading),
         number="",
         subject="",
         message_id="",
@@ -213,7 +213,7 @@ def closed(message: Message, fate: Fate, why: str, code: str, now: datetime) -> 
         id=f"{message.id}.1",
         message=message.id,
         kind=message.kind,
-        courier="mail" if message.person else "twilio",
+        courier="twilio" if message.phone and not message.person else "mail",
         lane="",
         number="",
         to=str(message.phone or message.recipient),

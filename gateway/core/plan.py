@@ -45,7 +45,7 @@ def make(
         return Plan(inbound=inbound.id, writes=writes, note=note)
     if not isinstance(reading, Reading):
         reason = reading.reason if reading else "the mail was not read"
-        return _parked(inbound, reason, rules, now, facts)
+        return parked(inbound, reason, rules, now, facts)
     desk = Desk(mail=inbound, reading=reading, facts=facts, rules=rules, now=now, tokens=tokens)
     joined = Writes()
     for intent in intents:
@@ -84,7 +84,7 @@ def _mail(intent: Intent, desk: Desk) -> Writes:
             return outgoing.ignored(intent, desk)
         case NotForUs():
             return outgoing.not_for_us(intent, desk)
-        case Reply() | Status() | Unreadable():
+        case _:
             raise TypeError(f"{type(intent).__name__} cannot come from a mail that was read")
 
 
@@ -95,24 +95,29 @@ def _bounce(intent: Report, desk: Desk) -> Writes:
     return writes
 
 
-def _parked(mail: InboundMail, reason: str, rules: Rules, now: datetime, facts: Facts) -> Plan:
-    """A mail that nobody could read stays raw until a person acts; its sender and the admin are told."""
-    recipients = ", ".join(r.address for r in mail.envelope.recipients)
+def parked(inbound: InboundMail | InboundHook, reason: str, rules: Rules, now: datetime, facts: Facts) -> Plan:
+    """What nobody could read stays raw until a person acts; the admin is told, and who sent it where we know him."""
+    if isinstance(inbound, InboundMail):
+        recipients = ", ".join(r.address for r in inbound.envelope.recipients)
+        what = f"A mail from {inbound.envelope.mail_from or '<>'} to {recipients}"
+        subject, told = "A mail could not be read", outgoing.told_of(inbound, rules)
+    else:
+        what = f"What {inbound.provider} told us ({inbound.id})"
+        subject, told = "A text or a status could not be read", ""
     text = "\n".join(
         [
-            f"A mail from {mail.envelope.mail_from or '<>'} to {recipients} could not be read, so no text was sent.",
+            f"{what} could not be read, so nothing followed from it.",
             "",
             f"Why: {reason}",
             "",
-            "It is kept as it came.  Show it:        gateway queue show " + mail.id,
-            "Try again, for example after an update: gateway queue retry " + mail.id,
+            "It is kept as it came.  Show it:        gateway queue show --raw " + inbound.id,
+            "Try again, for example after an update: gateway queue retry " + inbound.id,
+            "Give it up:                             gateway queue cancel " + inbound.id,
             "",
         ]
     )
-    subject = "A mail could not be read"
-    writes = notice.alarm(f"parked.{mail.id}", subject, text, rules, now, facts.confirmations)
-    told = outgoing.told_of(mail, rules)
+    writes = notice.alarm(f"parked.{inbound.id}", subject, text, rules, now, facts.confirmations)
     if told and not any(address.same(told, a) for a in rules.alarm_to):
-        one = notice.to_mailbox(f"{mail.id}.parked", mail.id, told, subject, text, rules, now)
+        one = notice.to_mailbox(f"{inbound.id}.parked", inbound.id, told, subject, text, rules, now)
         writes = writes.joined(one)
-    return Plan(inbound=mail.id, parked=reason, writes=writes)
+    return Plan(inbound=inbound.id, parked=reason, writes=writes)

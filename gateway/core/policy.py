@@ -36,6 +36,9 @@ class No:
     code: str = "5.7.1"
 
 
+EMPLOYEE = "employee"  # the method of the entry that an employee's place in the configuration makes
+
+
 def standing(entries: Sequence[Consent], brand: str) -> Standing:
     """The state after all `entries`, oldest first.
 
@@ -52,6 +55,9 @@ def standing(entries: Sequence[Consent], brand: str) -> Standing:
                 stopped = None
             case "revoke":
                 revoked, informational, marketing = entry, None, None
+            case "grant" if entry.method == EMPLOYEE:
+                # His place in the configuration is the consent, and ends with it; the entry only records it.
+                revoked = None
             case "grant" if entry.klass == "marketing":
                 marketing, revoked = entry, None
             case "grant":
@@ -104,6 +110,8 @@ def label(phone: Phone, state: Standing, rules: Rules, *, answering: bool = Fals
 
 def unpayable(phone: Phone, rules: Rules) -> No | None:
     """Why a paid text to `phone` is never sent, by the phone alone: its country, or a premium number."""
+    if rules.number_at(phone) is not None:
+        return No(why="is a number of our own", remedy="a text to it would come back to us")
     region = phones.region(phone)
     if region not in rules.policy.countries:
         allowed = ", ".join(rules.policy.countries)

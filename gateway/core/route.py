@@ -59,8 +59,9 @@ def persons(target: ToPhone | ToName | TextAddress, rules: Rules) -> tuple[Perso
                 known = ", ".join(n.name for n in rules.numbers) or "none"
                 return NoWay(reason=f"there is no number named {tag} (known: {known})")
             return (Person(phone=phone, employee=rules.employee_at(phone), tag=tag),)
-        case TextAddress(phone=phone, domain=domain):
-            stored = f"{phones.national(phone) if phones.is_nanp(phone) else phones.digits(phone)}@{domain}"
+        case _:
+            phone = target.phone
+            stored = f"{phones.national(phone) if phones.is_nanp(phone) else phones.digits(phone)}@{target.domain}"
             return (Person(phone=phone, employee=rules.employee_at(phone), stored=stored),)
 
 

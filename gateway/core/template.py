@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from gateway.core import gsm
 from gateway.core.rules import TextRules
 
+EMPTY = "the mail has no text"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Words:
@@ -40,7 +42,7 @@ def fitted(text: str, rules: TextRules) -> Words:
     text = (gsm.transliterate(text) if rules.transliterate else text).strip()
     size = gsm.segments(text)
     if not text:
-        return Words(text="", segments=0, problem="the mail has no text")
+        return Words(text="", segments=0, problem=EMPTY)
     if size <= rules.max_segments:
         return Words(text=text, segments=size)
     if rules.too_long == "cut":

@@ -87,6 +87,7 @@ class Delivery:
     note: str = ""  # the last answer, for people
     bounce: str = ""  # token of the b- address
     conversational: bool = False  # an answer at r-: conversational consent is enough
+    released: bool = False  # a person let it go over its budget
     ways: tuple[str, ...] = ()  # ways still open after this one: names of our numbers
 
 

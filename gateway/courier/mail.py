@@ -140,6 +140,10 @@ class RelayCourier:
         if reply.code in _LOGIN_CODES:
             remedy = "check [relay] tls, username and password"
             return Deferred(reason=f"{reason}; {remedy}", code=code, sender_wide=True)
+        if reply.code // 100 == 5 and step == "MAIL" and not code.startswith(("5.3.4", "552")):
+            # The relay refuses the sender, not the recipient: every other mail would meet the same.
+            remedy = "it may take one sender only: see [relay] sender"
+            return Deferred(reason=f"{reason}; {remedy}", code=code, sender_wide=True)
         if reply.code // 100 == 5:
             return Refused(reason=reason, code=code)
         return Deferred(reason=reason, code=code)

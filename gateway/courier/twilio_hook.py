@@ -7,7 +7,7 @@ It is the hook's id that makes a replay harmless, so ids are taken from fields o
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from urllib.parse import parse_qsl
 
@@ -38,16 +38,17 @@ class TwilioHooks:
     """ports.HookReader for Twilio.
 
     `auth_tokens`: any of them may have signed, so that a token can be changed.  `public_url` is what Twilio was told,
-    without /hooks/...; `numbers` are ours in E.164.
+    without /hooks/...; `numbers` answers ours in E.164, asked anew each time: a
+    reload may add some.
     """
 
     def __init__(
-        self, *, account_sid: str, auth_tokens: Sequence[str], public_url: str, numbers: Collection[str]
+        self, *, account_sid: str, auth_tokens: Sequence[str], public_url: str, numbers: Callable[[], Collection[str]]
     ) -> None:
         self._account_sid = account_sid
         self._validators = [RequestValidator(token) for token in auth_tokens]
         self._public_url = public_url.rstrip("/")
-        self._numbers = frozenset(numbers)
+        self._numbers = numbers
 
     def read(
         self, path: str, query: str, headers: Mapping[str, str], body: bytes, now: datetime
@@ -71,7 +72,7 @@ class TwilioHooks:
             return HookRefused(status=403, reason="the signature does not match")
         if form.getall("AccountSid", []) != [self._account_sid]:
             return HookRefused(status=403, reason="not our account")
-        if form.get("To" if path == _MESSAGE else "From", "") not in self._numbers:
+        if form.get("To" if path == _MESSAGE else "From", "") not in self._numbers():
             return HookRefused(status=403, reason="not our number")
         try:
             hook_id, event = _text(form) if path == _MESSAGE else _status(form, query)

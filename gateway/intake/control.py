@@ -11,7 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.events import emit
+from gateway.events import emit, fault
 
 MAX_BYTES = 64 * 1024 * 1024
 
@@ -23,7 +23,7 @@ class ControlDoor:
         self._run = run
         app = web.Application(client_max_size=MAX_BYTES)
         app.router.add_post("/command", self._answer)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
 
     async def listen(self, path: Path) -> None:
         """Opens the socket; one that a dead daemon left is replaced (the state lock proves that it is dead)."""
@@ -43,7 +43,7 @@ class ControlDoor:
         try:
             return web.json_response(await self._run(verb, arguments))
         except Exception as error:
-            emit("engine.failed", loop="command", command=verb, error=repr(error), exc_info=error)
+            emit("engine.failed", loop="command", command=verb, **fault(error))
             return web.json_response({"error": "a fault of the gateway; its log has more", "exit": 1}, status=500)
 
 

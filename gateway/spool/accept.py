@@ -9,7 +9,7 @@ from datetime import timedelta
 import apsw
 
 from gateway.core.model import BAD_ENDS, Consent, Inbound, InboundMail
-from gateway.ports import Fingerprint, Stored
+from gateway.ports import Fingerprint, SpoolUnavailable, Stored
 from gateway.spool.rows import INBOUND, consent_row, every, inbound_of, inbound_row, one, span, stamp
 
 # By the unique index of id.
@@ -25,7 +25,7 @@ _STANDS_FOR = """
 INSERT INTO fingerprint (digest, recipient, at, inbound) VALUES (?, ?, ?, ?) ON CONFLICT (digest, recipient) DO
   UPDATE SET at = excluded.at, inbound = excluded.inbound
 """
-_PLANNED = "SELECT planned_at FROM inbound WHERE id = ?"
+_PLANNED = "SELECT planned_at, parked FROM inbound WHERE id = ?"
 # By message_inbound, then delivery_message.
 _FATES = """
 SELECT m.recipient, m.kind, d.fate FROM message AS m JOIN delivery AS d ON d.message = m.id WHERE m.inbound = ?
@@ -38,20 +38,32 @@ INSERT INTO consent (id, brand, phone, at, action, klass, method, evidence, disc
 _UNPLANNED = INBOUND + (
     " WHERE i.planned_at IS NULL AND (i.lease_until IS NULL OR i.lease_until <= ?) ORDER BY i.seq LIMIT ?"
 )
+# The same rows in the same order; SQLite knows the length of a blob without reading it.
+_SIZES = """
+SELECT length(r.raw) FROM inbound AS i JOIN raw AS r ON r.inbound = i.seq WHERE i.planned_at IS NULL AND
+  (i.lease_until IS NULL OR i.lease_until <= ?) ORDER BY i.seq LIMIT ?
+"""
 _LEASE = "UPDATE inbound SET lease_until = ? WHERE seq = ?"
 _UNPARK = """
 UPDATE inbound SET planned_at = NULL, parked = '', note = ?, lease_until = NULL WHERE id = ? AND parked <> ''
 """
 _DISCARD = "UPDATE inbound SET parked = '', note = ? WHERE id = ? AND parked <> ''"
 _REMARKS = frozenset({"report", "alarm"})
+MOST_BYTES = 32 << 20  # of mails in one answer; the last one may go over it
 
 
 def accept(
     connection: apsw.Connection, inbound: Inbound, prints: Sequence[Fingerprint], consents: Sequence[Consent]
 ) -> Stored:
-    """Keeps `inbound` without the recipients that are repeats."""
-    if one(connection, _KNOWN, (inbound.id,)) is not None:
+    """Keeps `inbound` without the recipients that are repeats.
+
+    A hook's id says what it tells, so a known one is a repeat.  A mail's id is made by the door: a known one belongs to
+    another mail, and SpoolUnavailable lets the client send this one again.
+    """
+    known = one(connection, _KNOWN, (inbound.id,)) is not None
+    if known and not isinstance(inbound, InboundMail):
         return Stored(id=inbound.id, new=False)
+    new: list[tuple[bytes, str, int, str]] = []
     repeated: tuple[str, ...] = ()
     if isinstance(inbound, InboundMail) and prints:
         firsts = _firsts(connection, inbound, prints)
@@ -62,7 +74,10 @@ def accept(
             return Stored(id=firsts[repeated[0].lower()], repeated=repeated, new=False)
         inbound = replace(inbound, envelope=replace(inbound.envelope, recipients=kept))
         new = [(p.digest, p.recipient.lower(), stamp(inbound.at), inbound.id) for p in prints]
-        connection.executemany(_STANDS_FOR, [row for row in new if row[1] not in firsts])
+        new = [row for row in new if row[1] not in firsts]
+    if known:
+        raise SpoolUnavailable("the id is taken")
+    connection.executemany(_STANDS_FOR, new)
     connection.execute(_KEEP, inbound_row(inbound))
     connection.execute(_KEEP_RAW, (connection.last_insert_rowid(), inbound.raw))
     enter(connection, consents)
@@ -91,23 +106,31 @@ def _firsts(connection: apsw.Connection, mail: InboundMail, prints: Sequence[Fin
 
 
 def _counts(connection: apsw.Connection, first: str, recipient: str) -> bool:
-    """Whether a first mail is still on its way, was parked, or reached an end that is not bad.
+    """Whether a first mail is not planned yet, or made a delivery that did not end badly.
 
-    A recipient without a delivery of his own was joined to another one of the same mail, whose fates then speak.
+    What was parked brought nobody anything, also after a person gave it up: the same mail again may fare better.  A
+    recipient without a delivery of his own was joined to another one of the same mail, whose fates then speak.
     """
     row = one(connection, _PLANNED, (first,))
     if row is None:
         return False
-    if row[0] is None:
-        return True
+    planned_at, parked = row
+    if planned_at is None or parked:
+        return planned_at is None
     fates = [(to.lower(), fate) for to, kind, fate in every(connection, _FATES, (first,)) if kind not in _REMARKS]
     own = [fate for to, fate in fates if to == recipient] or [fate for _, fate in fates]
-    return not own or any(fate not in BAD_ENDS for fate in own)
+    return any(fate not in BAD_ENDS for fate in own)
 
 
 def unplanned(connection: apsw.Connection, limit: int, now: int, lease_until: int) -> list[Inbound]:
-    """Leases the oldest without a plan."""
-    rows = every(connection, _UNPLANNED, (now, limit))
+    """Leases the oldest without a plan, not much more than MOST_BYTES of them: what is read must fit into memory."""
+    count = size = 0
+    for (length,) in every(connection, _SIZES, (now, limit)):
+        count += 1
+        size += length
+        if size > MOST_BYTES:
+            break
+    rows = every(connection, _UNPLANNED, (now, count))
     connection.executemany(_LEASE, [(lease_until, row[0]) for row in rows])
     return [inbound_of(row) for row in rows]
 

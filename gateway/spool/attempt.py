@@ -9,7 +9,7 @@ import apsw
 
 from gateway.core.model import Fate
 from gateway.core.work import Delivery, Settlement
-from gateway.ports import Budget, Committed, Started
+from gateway.ports import Budget, Committed, Recovered, Started
 from gateway.spool.commit import apply
 from gateway.spool.due import heads
 from gateway.spool.remote import bind, owner
@@ -22,7 +22,7 @@ LOOKUPS = frozenset({"found", "not_found", "lookup_failed"})
 _NOT_TAKEN = frozenset({"deferred", "refused"})
 _WELL = frozenset({Fate.HANDED_OVER, Fate.DELIVERED})
 
-_STATE = "SELECT fate, attempt, lease_until IS NOT NULL, phone, segments FROM delivery WHERE id = ?"
+_STATE = "SELECT fate, attempt, lease_until IS NOT NULL, phone, segments, released FROM delivery WHERE id = ?"
 # By consent_phone: the newest row is the last entry of the index.
 _LEDGER = "SELECT max(seq) FROM consent WHERE phone = ?"
 _START = """
@@ -78,28 +78,31 @@ def start(
     row = one(connection, _STATE, (delivery.id,))
     if row is None:
         return Started(done=False, reason="stale")
-    fate, attempt, leased, phone, segments = row
+    fate, attempt, leased, phone, segments, released = row
     if fate != Fate.WAITING or attempt != delivery.attempt or not leased:
         return Started(done=False, reason="stale")
     if phone is not None:
         newest = one(connection, _LEDGER, (phone,))
         if newest is not None and (newest[0] or 0) > ledger:
             return Started(done=False, reason="ledger")
-    counted = Started(done=True) if budget is None else _charge(connection, budget, segments)
+    counted = Started(done=True)
+    if budget is not None:
+        counted = _charge(connection, budget, segments, released=bool(released))
     if counted.done:
         charged = "" if budget is None else f"{budget.sender}\n{budget.day}\n{budget.month}"
         connection.execute(_START, (stamp(now), charged, lease_until, delivery.id))
     return counted
 
 
-def _charge(connection: apsw.Connection, budget: Budget, segments: int) -> Started:
+def _charge(connection: apsw.Connection, budget: Budget, segments: int, *, released: bool) -> Started:
     """Counts the segments for day and month, or nothing when one of the two has no room.
 
-    The alarm comes once a period for half of the bound and once for the first text over it.
+    What a person released is counted over the bound too.  The alarm comes once a period for half of the bound and once
+    for the first text that is refused.
     """
     bounds = ((budget.day, budget.per_day), (budget.month, budget.per_month))
     state = [one(connection, _SPENT, (budget.sender, period)) or (0, 0) for period, _ in bounds]
-    over = [0 < bound < spent + segments for (_, bound), (spent, _) in zip(bounds, state, strict=True)]
+    over = [not released and 0 < bound < spent + segments for (_, bound), (spent, _) in zip(bounds, state, strict=True)]
     room = not any(over)
     alarm = False
     totals = []
@@ -169,8 +172,8 @@ def _remember(connection: apsw.Connection, s: Settlement, posted_at: int | None,
 
 def recover(
     connection: apsw.Connection, now: datetime, first_lookup: timedelta, *, until: datetime | None = None
-) -> int:
-    """Ends leases: all of them, or with `until` those that ended by then.  Answers how many attempts it left open.
+) -> Recovered:
+    """Ends leases: all of them, or with `until` those that ended by then.
 
     Carrier mail goes back to the queue, at most MAX_RESENDS times, then it is held; a paid text is looked up.
     """
@@ -179,12 +182,12 @@ def recover(
     leased = every(connection, _LEASED, (latest,))
     sending = [row for row in leased if row[1] == Fate.SENDING]
     connection.executemany(_END_LEASE, [(row[0],) for row in leased])
-    _abandon(connection, sending, now, first_lookup)
-    return len(sending)
+    return Recovered(attempts=len(sending), held=tuple(_abandon(connection, sending, now, first_lookup)))
 
 
-def _abandon(connection: apsw.Connection, sending: Sequence[Row], now: datetime, first_lookup: timedelta) -> None:
+def _abandon(connection: apsw.Connection, sending: Sequence[Row], now: datetime, first_lookup: timedelta) -> list[str]:
     at = stamp(now)
+    held = []
     for id_, _, courier, attempt, posted_at, resends in sending:
         if courier != "mail":
             state = ("unknown", posted_at + span(first_lookup), "lookup", ENDED, resends)
@@ -192,5 +195,7 @@ def _abandon(connection: apsw.Connection, sending: Sequence[Row], now: datetime,
             state = ("waiting", at, "retry", ENDED, resends + 1)
         else:
             state = ("held", at, "unknown", ENDED, resends)
+            held.append(id_)
         connection.execute(_ABANDONED, (*state, id_))
         connection.execute(_HISTORY, (id_, attempt, posted_at, at, "unclear", "", ENDED, "", (at - posted_at) // 1000))
+    return held

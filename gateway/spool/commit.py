@@ -27,23 +27,31 @@ INSERT INTO message (id, inbound, kind, sender, recipient, phone, person, conver
 _DELIVERY = """
 INSERT INTO delivery (id, message, kind, courier, lane, number, "to", phone, person, sender, segments, fate,
   reason, priority, due_at, expires_at, attempt, posted_at, lookups, resends, remote_id, code, note, bounce,
-  conversational, ways, parcel, data, lifetime) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
-  ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
+  conversational, released, ways, parcel, data, lifetime) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+  ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
 """
 # By the unique index of (sender, phone, job).
 _SAME_JOB = "SELECT id FROM conversation WHERE sender = ? AND phone = ? AND job = ?"
-# A plan made from older facts must not take back that the person wrote, or that we texted, meanwhile.
+# A plan made from older facts must not take back what happened meanwhile: the thread follows who saw our newest text
+# and, of those, the newest word of the person: a stranger, whom we never texted, may write to another number.
 _CONVERSE = """
 INSERT INTO conversation (id, sender, phone, job, number, subject, message_id, "references", reply_to, opened_at,
   closes_at, texted_at, text, heard_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET
-  number = excluded.number, subject = excluded.subject, message_id = excluded.message_id,
-  "references" = excluded."references", reply_to = excluded.reply_to, opened_at = excluded.opened_at,
-  closes_at = excluded.closes_at,
-  text = iif(coalesce(excluded.texted_at, 0) >= coalesce(texted_at, 0), excluded.text, text),
+  number = iif(NEWER, excluded.number, number),
+  subject = iif(NEWER, excluded.subject, subject),
+  message_id = iif(NEWER, excluded.message_id, message_id),
+  "references" = iif(NEWER, excluded."references", "references"),
+  reply_to = iif(NEWER, excluded.reply_to, reply_to),
+  text = iif(NEWER, excluded.text, text),
+  closes_at = max(closes_at, excluded.closes_at),
   texted_at = nullif(max(coalesce(excluded.texted_at, 0), coalesce(texted_at, 0)), 0),
   heard_at = nullif(max(coalesce(excluded.heard_at, 0), coalesce(heard_at, 0)), 0)
-"""
+""".replace(
+    "NEWER",
+    "(coalesce(excluded.texted_at, 0), coalesce(excluded.heard_at, 0)) >= "
+    "(coalesce(texted_at, 0), coalesce(heard_at, 0))",
+)
 _CONFIRM = """
 INSERT INTO confirmation (employee, address, at, by) VALUES (?, ?, ?, ?) ON CONFLICT (employee) DO UPDATE SET
   address = excluded.address, at = excluded.at, by = excluded.by

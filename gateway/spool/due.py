@@ -11,7 +11,7 @@ from datetime import datetime
 
 import apsw
 
-from gateway.core.work import Delivery
+from gateway.core.work import Delivery, MailParcel
 from gateway.spool.rows import DELIVERY, delivery_of, every, moment, one, stamp
 
 # The first EXISTS by delivery_lane, the second by delivery_leased, which holds only what somebody works on.
@@ -53,19 +53,31 @@ _GIVE_BACK = """
 UPDATE delivery SET due_at = ?, reason = CASE fate WHEN 'waiting' THEN ? ELSE reason END, lease_until = NULL WHERE
   id = ? AND fate IN ('waiting', 'unknown')
 """
+MOST_BYTES = 32 << 20  # of mails in one answer; the last one may go over it
 
 
 def due(
     connection: apsw.Connection, now: datetime, limit: int, not_numbers: frozenset[str], lease_until: int
 ) -> list[Delivery]:
-    """Leases at most `limit`: lowest priority number first, then the longest due, then the oldest."""
+    """Leases at most `limit`: lowest priority number first, then the longest due, then the oldest.
+
+    Fewer when their mails are more than about MOST_BYTES: the rest comes with the next call.
+    """
     found: list[tuple[int, int, int]] = []
     for number, priority in _pairs(connection):
         if number in not_numbers or (not number and "mail" in not_numbers):
             continue
         bindings = {"number": number, "priority": priority, "now": stamp(now), "limit": limit}
         found += [(row[0], row[1], row[2]) for row in every(connection, _CANDIDATES, bindings)]
-    return [_lease(connection, seq, lease_until) for _, _, seq in sorted(found)[:limit]]
+    leased: list[Delivery] = []
+    size = 0
+    for _, _, seq in sorted(found)[:limit]:
+        delivery = _lease(connection, seq, lease_until)
+        leased.append(delivery)
+        size += len(delivery.parcel.data) if isinstance(delivery.parcel, MailParcel) else 0
+        if size > MOST_BYTES:
+            break
+    return leased
 
 
 def next_due(connection: apsw.Connection, now: datetime) -> datetime | None:

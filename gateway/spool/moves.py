@@ -14,9 +14,11 @@ from gateway.spool.rows import one, stamp
 
 ADMIN = "admin"
 STOP = "stop"
+BUDGET = "budget"  # the reason of what is held because its budget is used up
 
 _WAS = """
-SELECT fate, attempt, courier, lane, parcel IS NULL, remote_id, expires_at, lifetime FROM delivery WHERE id = ?
+SELECT fate, attempt, courier, lane, parcel IS NULL, remote_id, expires_at, lifetime, reason FROM delivery WHERE
+  id = ?
 """
 _RECEIPT = """
 INSERT INTO receipt (delivery, inbound, at, source, fate, code, note, remote_id, changed) VALUES (?, ?, ?, ?, ?,
@@ -25,7 +27,7 @@ INSERT INTO receipt (delivery, inbound, at, source, fate, code, note, remote_id,
 _MOVE = "UPDATE delivery SET fate = ?, reason = '', code = ?, note = ?, lease_until = NULL WHERE id = ?"
 _RETRY = """
 UPDATE delivery SET fate = 'waiting', reason = '', note = coalesce(nullif(?, ''), note), due_at = ?, expires_at =
-  ?, lookups = 0, lease_until = NULL WHERE id = ?
+  ?, lookups = 0, released = max(released, ?), lease_until = NULL WHERE id = ?
 """
 _AGAIN = frozenset({Fate.WAITING, Fate.HELD, *BAD_ENDS})
 
@@ -70,7 +72,7 @@ def apply_move(connection: apsw.Connection, move: Move, inbound: str, now: datet
     row = one(connection, _WAS, (move.delivery,))
     if row is None:
         return Moved(lane="", changed=False)
-    fate, attempt, courier, lane, empty, remote_id, expires_at, lifetime = row
+    fate, attempt, courier, lane, empty, remote_id, expires_at, lifetime, reason = row
     changed = may_move(Fate(fate), attempt, move) and not (move.fate is Fate.WAITING and empty)
     receipt = (move.delivery, inbound, stamp(now), move.source, move.fate.value, move.code, move.note, move.remote_id)
     connection.execute(_RECEIPT, (*receipt, int(changed)))
@@ -78,7 +80,9 @@ def apply_move(connection: apsw.Connection, move: Move, inbound: str, now: datet
         bind(connection, courier, move.remote_id, move.delivery, known=remote_id)
     if changed and move.fate is Fate.WAITING:
         until = max(expires_at, stamp(now) + lifetime)
-        connection.execute(_RETRY, (move.note, stamp(now), until, move.delivery))
+        # Only the admin makes a delivery wait again.  What its budget held would be held again at once.
+        released = fate == Fate.HELD and reason == BUDGET
+        connection.execute(_RETRY, (move.note, stamp(now), until, int(released), move.delivery))
     elif changed:
         connection.execute(_MOVE, (move.fate.value, move.code, move.note, move.delivery))
     return Moved(lane=lane, changed=changed)

@@ -37,7 +37,15 @@ _OF_DELIVERY = (
     "DELETE FROM remote WHERE delivery = ?",
     "DELETE FROM delivery WHERE id = ?",
 )
-_BY_FATE = "SELECT fate, count(*) FROM delivery GROUP BY fate"  # delivery_fate holds all that it reads
+# By delivery_fate, which holds all that they read: what is open is little, what has ended is all that retention keeps.
+_OPEN = """
+SELECT fate, count(*) FROM delivery WHERE fate IN ('waiting', 'sending', 'unknown', 'held') GROUP BY fate
+"""
+_ENDED = """
+SELECT fate, count(*) FROM delivery WHERE fate IN ('handed_over', 'delivered', 'failed', 'refused', 'expired',
+  'cancelled') GROUP BY fate
+"""
+COUNT_AGAIN = timedelta(minutes=5)
 _UNPLANNED = "SELECT count(*) FROM inbound WHERE planned_at IS NULL"
 _PARKED = "SELECT count(*) FROM inbound WHERE parked <> ''"
 _OLDEST_INBOUND = "SELECT at FROM inbound WHERE planned_at IS NULL ORDER BY seq LIMIT 1"
@@ -89,9 +97,28 @@ def _border(now: datetime, days: int) -> int:
     return stamp(now - timedelta(days=days))
 
 
-def sizes(connection: apsw.Connection, path: Path, now: datetime) -> dict[str, float]:
-    """Gauges: fate_* for every fate, unplanned, parked, oldest_seconds of what is under way, bytes of file and disk."""
-    counts = {row[0]: row[1] for row in every(connection, _BY_FATE)}
+class Ended:
+    """How many deliveries ended how, counted anew when the last count is COUNT_AGAIN old."""
+
+    def __init__(self) -> None:
+        self._at: datetime | None = None
+        self._counts: dict[str, int] = {}
+
+    def counts(self, connection: apsw.Connection, now: datetime) -> dict[str, int]:
+        """Rows by fate, of the fates that are ends."""
+        # A clock that was set back must not keep an old count for long.
+        if self._at is None or not self._at <= now < self._at + COUNT_AGAIN:
+            self._counts = {row[0]: row[1] for row in every(connection, _ENDED)}
+            self._at = now
+        return self._counts
+
+
+def sizes(connection: apsw.Connection, path: Path, now: datetime, ended: Ended) -> dict[str, float]:
+    """Gauges: fate_* for every fate, unplanned, parked, oldest_seconds of what is under way, bytes of file and disk.
+
+    Fates that are ends may be as old as COUNT_AGAIN; all else is exact.
+    """
+    counts = {**ended.counts(connection, now), **{row[0]: row[1] for row in every(connection, _OPEN)}}
     gauges = {f"fate_{fate.value}": float(counts.get(fate.value, 0)) for fate in Fate}
     for name, sql in (("unplanned", _UNPLANNED), ("parked", _PARKED)):
         row = one(connection, sql)

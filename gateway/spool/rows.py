@@ -176,7 +176,7 @@ def message_of(row: Row) -> Message:
 DELIVERY = """
 SELECT d.id, d.message, d.kind, d.courier, d.lane, d.number, d."to", d.phone, d.person, d.sender, d.segments,
   d.fate, d.reason, d.priority, d.due_at, d.expires_at, d.attempt, d.posted_at, d.lookups, d.resends, d.remote_id,
-  d.code, d.note, d.bounce, d.conversational, d.ways, d.parcel, d.data FROM delivery AS d
+  d.code, d.note, d.bounce, d.conversational, d.released, d.ways, d.parcel, d.data FROM delivery AS d
 """
 
 
@@ -196,8 +196,8 @@ def delivery_row(d: Delivery) -> Row:
         d.lookups,
         d.resends,
     )
-    rest = (d.remote_id, d.code, d.note, d.bounce, int(d.conversational), packed(d.ways), parcel, body)
-    return *route, *state, *rest, expires_at - due_at
+    said = (d.remote_id, d.code, d.note, d.bounce, int(d.conversational), int(d.released))
+    return *route, *state, *said, packed(d.ways), parcel, body, expires_at - due_at
 
 
 def delivery_of(row: Row) -> Delivery:
@@ -205,7 +205,8 @@ def delivery_of(row: Row) -> Delivery:
     fields = _named(DELIVERY, row)
     parcel = _parcel_of(fields["parcel"], fields.pop("data"))
     values = {"kind": Kind(fields["kind"]), "fate": Fate(fields["fate"]), "ways": tuple(json.loads(fields["ways"]))}
-    return Delivery(**{**fields, **values, "parcel": parcel, "conversational": bool(fields["conversational"])})
+    flags = {name: bool(fields[name]) for name in ("conversational", "released")}
+    return Delivery(**{**fields, **values, **flags, "parcel": parcel})
 
 
 def _parcel(parcel: Parcel | None) -> tuple[str | None, bytes | None]:

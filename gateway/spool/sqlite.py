@@ -19,7 +19,7 @@ import apsw
 from gateway.core.model import Confirmation, Consent, Inbound
 from gateway.core.work import Delivery, Facts, Needs, Plan, Settlement, Writes
 from gateway.events import emit
-from gateway.ports import Budget, Clock, Committed, Fingerprint, SpoolUnavailable, Started, Stored
+from gateway.ports import Budget, Clock, Committed, Fingerprint, Recovered, SpoolUnavailable, Started, Stored
 from gateway.spool import accept, attempt, commit, database, due, gather, marks, purge, views
 from gateway.spool.clerk import Clerk
 from gateway.spool.rows import Shown, stamp
@@ -48,6 +48,7 @@ class SqliteSpool:
         self._floor = floor_bytes
         self._lease = timedelta(seconds=lease_seconds)
         self._timezone = timezone
+        self._ended = purge.Ended()  # belongs to the reading thread
         self._full = False  # whether the disk was under the floor at the last accept
         self._writer = Clerk("spool", lambda: database.connect(path, check=True), begin="BEGIN IMMEDIATE")
         # A view of its own for each reader: jobs do not share a transaction.
@@ -134,9 +135,11 @@ class SqliteSpool:
         until = self._until(now) if lease else None
         return await self._write(lambda connection: attempt.settle(connection, settlement, now, until))
 
-    async def recover(self, now: datetime, first_lookup: timedelta = timedelta(seconds=20)) -> int:
+    async def recover(
+        self, now: datetime, first_lookup: timedelta = timedelta(seconds=20), *, until: datetime | None = None
+    ) -> Recovered:
         """See ports.Spool."""
-        return await self._write(lambda connection: attempt.recover(connection, now, first_lookup))
+        return await self._write(lambda connection: attempt.recover(connection, now, first_lookup, until=until))
 
     async def release(self, delivery: str, due_at: datetime, reason: str) -> None:
         """See ports.Spool."""
@@ -170,9 +173,9 @@ class SqliteSpool:
         return await self._reader.ask(lambda connection: views.find(connection, view, keys))
 
     async def sizes(self) -> dict[str, float]:
-        """See ports.Spool."""
+        """See ports.Spool.  Fates that are ends are counted every five minutes."""
         now = self._clock.now()
-        return await self._reader.ask(lambda connection: purge.sizes(connection, self._path, now))
+        return await self._reader.ask(lambda connection: purge.sizes(connection, self._path, now, self._ended))
 
     async def ping(self) -> None:
         """See ports.Spool."""

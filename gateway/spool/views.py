@@ -8,6 +8,8 @@
     confirmations                                      by employee
     unconfirmed    since, limit=200                    paid texts without a receipt; for the daemon, so times are values
     usage          sender=None, limit=1000, offset=0   segments by sender and period, newest period first
+    raw            id                                  id, kind, raw (bytes as latin-1) of an inbound; [] when not known
+                                                       or when retention took the bytes
 
 Every view is bounded by an index and its limit: a million finished rows do not slow it down.
 """
@@ -62,6 +64,9 @@ _USAGE = """
 SELECT sender, period, segments FROM spent WHERE :sender IS NULL OR sender = :sender ORDER BY period DESC, sender
   LIMIT :limit OFFSET :offset
 """
+
+# By the unique index of inbound.id, then the key of raw.
+_RAW = "SELECT i.id, i.kind, r.raw FROM inbound AS i JOIN raw AS r ON r.inbound = i.seq WHERE i.id = ?"
 
 
 def find(connection: apsw.Connection, view: str, keys: Shown) -> list[Shown]:
@@ -144,6 +149,11 @@ def usage(
     return shown(connection, _USAGE, {"sender": sender, "limit": limit, "offset": offset})
 
 
+def raw(connection: apsw.Connection, *, id: str) -> list[Shown]:  # noqa: A002 (a key of the view)
+    """One inbound as it came in: each character of `raw` is one byte."""
+    return [{**row, "raw": row["raw"].decode("latin-1")} for row in shown(connection, _RAW, (id,))]
+
+
 VIEWS: dict[str, Callable[..., list[Shown]]] = {
     "queue": queue,
     "delivery": delivery,
@@ -153,4 +163,5 @@ VIEWS: dict[str, Callable[..., list[Shown]]] = {
     "confirmations": confirmations,
     "unconfirmed": unconfirmed,
     "usage": usage,
+    "raw": raw,
 }

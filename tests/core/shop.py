@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from email import message_from_bytes
-from email.message import EmailMessage
-from email.policy import default
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,10 +14,8 @@ from gateway.core.model import (
     Conversation,
     Door,
     Envelope,
-    Fate,
     InboundHook,
     InboundMail,
-    Kind,
     MailAddr,
     Phone,
     Reading,
@@ -30,7 +24,7 @@ from gateway.core.model import (
     TextIn,
 )
 from gateway.core.rules import Employee, Number, Rules, Sender
-from gateway.core.work import Delivery, Facts, MailParcel, Message, Plan, TextParcel
+from gateway.core.work import Facts, Plan
 
 NOON = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)  # a Monday, 12:00 in New York
 DAY = timedelta(days=1)
@@ -52,7 +46,7 @@ SERVICE, SALES = Phone("+12025550100"), Phone("+12025550101")
 _CARRIERS = {
     "att": {
         "name": "AT&T",
-        "sms": {"address": "{national}@txt.att.net", "status": "retired", "ends": datetime(2025, 6, 17).date()},  # noqa: DTZ001 - a date
+        "sms": {"address": "{national}@txt.att.net", "status": "retired", "ends": date(2025, 6, 17)},
     },
     "verizon": {"name": "Verizon", "sms": {"address": "{national}@vtext.com", "status": "active"}},
     "unsure": {"name": "Unsure", "sms": {"address": "{national}@txt.unsure.example", "status": "unverified"}},
@@ -205,85 +199,3 @@ def planned(inbound: InboundMail | InboundHook, known: Facts, told: Rules = RULE
     """The plan for what came in, from understanding on."""
     found = None if isinstance(inbound, InboundHook) else read or reading()
     return plan.make(inbound, found, understand(inbound, found, told), known, told, NOON)
-
-
-def message(**changes: Any) -> Message:
-    """A text to Maria of which jobs hears."""
-    made = Message(
-        id="m1.1",
-        inbound="m1",
-        kind=Kind.TEXT,
-        sender="jobs",
-        recipient=at("2025550143"),
-        phone=MARIA,
-        person="",
-        conversation="aaaaaaaaaaaaaaaa",
-        subject="Reminder",
-        text="Your car is ready.",
-        at=NOON,
-        report_to=JOBS,
-        message_id="<m1@shop.example.com>",
-    )
-    return replace(made, **changes)
-
-
-def paid(**changes: Any) -> Delivery:
-    """The first attempt of a text to Maria by Twilio, under way since noon."""
-    made = Delivery(
-        id="m1.1.1",
-        message="m1.1",
-        kind=Kind.TEXT,
-        courier="twilio",
-        lane=f"twilio|{SERVICE}|{MARIA}",
-        number="service",
-        to=MARIA,
-        phone=MARIA,
-        person="",
-        sender="jobs",
-        parcel=TextParcel(number=SERVICE, service="", to=MARIA, body="Your car is ready.", validity_seconds=14_400),
-        segments=1,
-        fate=Fate.SENDING,
-        due_at=NOON,
-        expires_at=NOON + timedelta(hours=4),
-        attempt=1,
-        posted_at=NOON,
-    )
-    return replace(made, **changes)
-
-
-def carried(**changes: Any) -> Delivery:
-    """The first attempt of a text to Bob by his carrier, under way since noon; the service number is his fallback."""
-    changes = {
-        "courier": "mail",
-        "lane": "mail|m1.1.1",
-        "number": "",
-        "to": "2025550112@vtext.com",
-        "phone": BOB,
-        "person": "bob",
-        "sender": "",
-        "parcel": MailParcel(mail_from=f"b-x@{DOMAIN}", rcpt_to="2025550112@vtext.com", data=b"\r\n"),
-        "ways": ("service",),
-        **changes,
-    }
-    return paid(**changes)
-
-
-def written(delivery: Delivery) -> EmailMessage:
-    """The mail that a delivery brings, parsed by the standard library."""
-    assert isinstance(delivery.parcel, MailParcel)
-    found = message_from_bytes(delivery.parcel.data, policy=default)
-    assert isinstance(found, EmailMessage)
-    return found
-
-
-def words(delivery: Delivery) -> str:
-    """The plain text of the mail that a delivery brings."""
-    body = written(delivery).get_body(("plain",))
-    assert body is not None
-    return str(body.get_content()).replace("\r\n", "\n")
-
-
-def only(deliveries: Sequence[Delivery]) -> Delivery:
-    """The one delivery there is."""
-    (one,) = deliveries
-    return one

@@ -6,6 +6,7 @@ import pytest
 import shop
 from hypothesis import given
 from hypothesis import strategies as st
+from outbox import carried, paid
 from shop import AGREED, ALICE, BOB, CAROL, DAVE, DAY, MARIA, NOON, PETER, RULES, entry, facts, talk
 
 from gateway.core.address import BadAddress, ToConversation, ToName, ToPhone
@@ -18,9 +19,7 @@ from gateway.core.work import Facts, Needs
 
 NOTHING = Facts()
 TOKEN = "aaaaaaaaaaaaaaaa"
-KNOWN = facts(
-    entry("grant"), conversations=(talk(),), by_bounce={TOKEN: shop.carried()}, deliveries={"m1.1.1": shop.paid()}
-)
+KNOWN = facts(entry("grant"), conversations=(talk(),), by_bounce={TOKEN: carried()}, deliveries={"m1.1.1": paid()})
 PHONE, OTHER = "2025550143", "2025550144"
 
 
@@ -199,6 +198,13 @@ def test_a_running_conversation_keeps_its_number(closes: shop.datetime, expected
     assert not isinstance(found, Refusal)
     assert running == found[0].conversation
     assert expected == found[0].rule.removeprefix("customer: twilio number ")
+
+
+def test_a_refusal_of_the_route_names_its_rule() -> None:
+    found = choices(ToName("dave"), RULES.sender("jobs"), NOTHING, RULES, NOON)
+
+    assert not isinstance(found, Refusal)
+    assert ["employee dave"] == [c.rule for c in found]
 
 
 def test_a_tag_names_the_number() -> None:

@@ -6,23 +6,8 @@ from typing import Any
 
 import pytest
 import shop
-from shop import (
-    AGREED,
-    DOMAIN,
-    JOBS,
-    MARIA,
-    NOON,
-    RULES,
-    entry,
-    facts,
-    mail,
-    only,
-    planned,
-    reading,
-    talk,
-    words,
-    written,
-)
+from outbox import only, words, written
+from shop import AGREED, DOMAIN, JOBS, MARIA, NOON, RULES, entry, facts, mail, planned, reading, talk
 
 from gateway.core.address import BadAddress
 from gateway.core.forecast import forecast
@@ -154,7 +139,7 @@ def test_a_mail_to_preview_is_answered_and_texts_nobody() -> None:
     ) == words(first)
     assert "refused: mallory is neither an employee nor a group" in words(second)
     assert () == made.writes.conversations
-    assert {""} == {m.report_to for m in made.writes.messages}
+    assert {("", "preview")} == {(m.report_to, m.rule) for m in made.writes.messages}
 
 
 def test_a_preview_comes_from_the_relays_one_sender() -> None:

@@ -1,4 +1,4 @@
-"""Texts, statuses and bounces through plan.make: the way back."""
+"""Texts through plan.make: the way back."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 import shop
-from hypothesis import given
-from hypothesis import strategies as st
+from outbox import only, words, written
 from shop import (
     ADMIN,
     BOB,
@@ -24,23 +23,16 @@ from shop import (
     SERVICE,
     entry,
     facts,
-    mail,
-    only,
     planned,
-    reading,
-    status_in,
     talk,
     text_in,
-    words,
-    written,
 )
 
-from gateway.core import plan
-from gateway.core.incoming import FATES, keyword_entry
-from gateway.core.intent import Reply, SendText, understand
-from gateway.core.model import Consent, Fate, InboundHook, Kind, MailAddr, Phone, Recipient
+from gateway.core.incoming import keyword_entry
+from gateway.core.intent import Reply, understand
+from gateway.core.model import Consent, InboundHook, Kind, Phone
 from gateway.core.rules import Rules
-from gateway.core.work import Delivery, Facts, MailParcel, Move, Plan, Writes
+from gateway.core.work import MailParcel
 
 TOKEN = "aaaaaaaaaaaaaaaa"
 OPEN = facts(entry("grant"), conversations=(talk(),))
@@ -51,9 +43,6 @@ def entered(hook: InboundHook) -> Consent | None:
     (intent,) = understand(hook, None, RULES)
     assert isinstance(intent, Reply)
     return keyword_entry(hook, intent, BRAND)
-
-
-# -- texts
 
 
 def test_a_reply_becomes_a_mail_in_the_persons_name_on_the_thread_of_the_job() -> None:
@@ -130,6 +119,13 @@ def test_a_strangers_text_goes_to_the_inbox_of_the_number() -> None:
     assert (NOON, NOON, NOON + timedelta(days=14)) == (opened.opened_at, opened.heard_at, opened.closes_at)
     assert "inbox of number service" == made.writes.messages[0].rule
     assert "we texted" not in words(delivery)
+
+
+def test_an_answered_strangers_text_still_goes_to_the_inbox() -> None:
+    known = talk(sender="", job="", subject="", reply_to=INBOX)
+    made = planned(text_in(), facts(conversations=(known,)))
+
+    assert (INBOX, "inbox of number service") == (only(made.writes.deliveries).to, made.writes.messages[0].rule)
 
 
 def test_a_strangers_second_text_stays_in_his_conversation() -> None:
@@ -221,9 +217,6 @@ def test_pictures_are_named_by_their_addresses() -> None:
     assert body.startswith("(no words)\n\n(1 picture or file came with it:)\nhttps://x.example/1\n")
 
 
-# -- keywords
-
-
 @pytest.mark.parametrize(
     ("text", "known", "action", "words_of_it", "answer"),
     [
@@ -289,161 +282,3 @@ def test_a_phone_that_no_plan_knows_can_still_opt_out() -> None:
 
     assert found is not None
     assert "+999123456" == found.phone
-
-
-# -- statuses
-
-
-def after(status: str, delivery: Delivery, **event: Any) -> Writes:
-    known = facts(deliveries={"m1.1.1": delivery}, messages={"m1.1": shop.message()})
-    return planned(status_in(status, **event), known).writes
-
-
-@pytest.mark.parametrize("status", sorted(FATES))
-def test_a_status_moves_the_delivery_that_its_address_names(status: str) -> None:
-    writes = after(status, shop.paid(fate=Fate.UNKNOWN))
-    note = f"twilio says {status}"
-
-    assert (Move(delivery="m1.1.1", fate=FATES[status], note=note, remote_id="SM1", source="twilio"),) == writes.moves
-
-
-def test_a_polled_status_is_found_by_its_remote_id() -> None:
-    known = facts(by_remote={("twilio", "SM1"): shop.paid()})
-    writes = planned(status_in("sent", delivery="", attempt=0), known).writes
-
-    assert ["m1.1.1"] == [m.delivery for m in writes.moves]
-
-
-@pytest.mark.parametrize(
-    "known",
-    [facts(), facts(deliveries={"m1.1.1": shop.carried()})],
-    ids=["unknown", "another courier's"],
-)
-def test_a_status_of_nothing_of_ours_changes_nothing_and_leaves_a_note(known: Facts) -> None:
-    made = planned(status_in("failed"), known)
-
-    assert Writes() == made.writes
-    assert "no text of ours" in made.note
-
-
-@pytest.mark.parametrize(
-    ("status", "fate", "told"),
-    [
-        pytest.param("failed", Fate.SENDING, True, id="under way"),
-        pytest.param("undelivered", Fate.HANDED_OVER, True, id="handed over"),
-        pytest.param("failed", Fate.UNKNOWN, True, id="being looked up"),
-        pytest.param("failed", Fate.HELD, True, id="held"),
-        pytest.param("canceled", Fate.HANDED_OVER, True, id="taken back"),
-        pytest.param("failed", Fate.FAILED, False, id="known already"),
-        pytest.param("failed", Fate.DELIVERED, False, id="delivered wins"),
-        pytest.param("failed", Fate.WAITING, False, id="it will be sent again"),
-        pytest.param("delivered", Fate.HANDED_OVER, False, id="no bad end"),
-        pytest.param("sent", Fate.HANDED_OVER, False, id="no end"),
-    ],
-)
-def test_a_bad_end_is_told_once(status: str, fate: Fate, told: bool) -> None:
-    writes = after(status, shop.paid(fate=fate), code="30005")
-
-    assert 1 == len(writes.moves)
-    assert [JOBS] * told == [d.to for d in writes.deliveries]
-    assert all("no longer exists (Twilio 30005)" in m.text for m in writes.messages)
-
-
-def test_the_bad_end_of_an_earlier_attempt_is_no_news() -> None:
-    later = shop.paid(fate=Fate.HANDED_OVER, attempt=2)
-
-    assert Writes() == after("failed", later)
-    assert [Fate.DELIVERED] == [m.fate for m in after("delivered", later).moves]
-    assert [Fate.FAILED] == [m.fate for m in after("failed", later, attempt=2).moves]
-    assert [Fate.FAILED] == [m.fate for m in after("failed", later, attempt=0).moves]
-
-
-def test_a_status_whose_message_is_gone_moves_the_delivery_alone() -> None:
-    writes = planned(status_in("failed"), facts(deliveries={"m1.1.1": shop.paid()})).writes
-
-    assert (1, ()) == (len(writes.moves), writes.deliveries)
-
-
-# -- bounces
-
-
-def bounced(delivery: Delivery | None, *report: str, gone: bool = False) -> Plan:
-    by_bounce = {TOKEN: delivery} if delivery else {}
-    text = shop.message(phone=BOB, person="bob", recipient=f"bob@{DOMAIN}")
-    known = facts(by_bounce=by_bounce, messages={} if gone else {"m1.1": text})
-    read = reading(bounce=report, report=True, author=MailAddr("mailer-daemon@vtext.com"))  # type: ignore[arg-type]
-    return planned(mail(f"b-{TOKEN}", mail_from="", sender=""), known, read=read)
-
-
-@pytest.mark.parametrize("fate", [Fate.HANDED_OVER, Fate.SENDING])
-def test_a_bounce_ends_the_delivery_and_is_told(fate: Fate) -> None:
-    writes = bounced(shop.carried(fate=fate), "failed", "5.1.1", "no such user").writes
-
-    assert (
-        Move(delivery="m1.1.1", fate=Fate.FAILED, code="5.1.1", note="bounced: no such user", source="bounce"),
-    ) == writes.moves
-    assert [JOBS] == [d.to for d in writes.deliveries]
-    assert "Why: the mail to 2025550112@vtext.com came back: no such user" in writes.messages[0].text
-
-
-@pytest.mark.parametrize("fate", [Fate.FAILED, Fate.WAITING, Fate.CANCELLED])
-def test_a_bounce_of_what_ended_or_is_sent_again_is_kept_and_not_told(fate: Fate) -> None:
-    writes = bounced(shop.carried(fate=fate), "failed", "5.1.1", "no such user").writes
-
-    assert (1, ()) == (len(writes.moves), writes.deliveries)
-
-
-def test_a_bounce_whose_message_is_gone_moves_the_delivery_alone() -> None:
-    writes = bounced(shop.carried(fate=Fate.HANDED_OVER), "failed", "", "gone", gone=True).writes
-
-    assert (1, ()) == (len(writes.moves), writes.deliveries)
-
-
-@pytest.mark.parametrize(
-    ("delivery", "report"),
-    [
-        pytest.param(None, ("failed", "5.1.1", "no such user"), id="of no mail of ours"),
-        pytest.param(shop.carried(fate=Fate.HANDED_OVER), (), id="not a report"),
-        pytest.param(shop.carried(fate=Fate.HANDED_OVER), ("delayed", "4.4.1", "busy"), id="only late"),
-    ],
-)
-def test_what_reports_no_failure_changes_nothing_and_leaves_a_note(
-    delivery: Delivery | None, report: tuple[str, ...]
-) -> None:
-    made = bounced(delivery, *report)
-
-    assert Writes() == made.writes
-    assert "no failure of a mail of ours is reported" in made.note
-
-
-# -- planning twice
-
-TEXTS = st.one_of(st.sampled_from(["STOP", "start", "help", "", "Yes"]), st.text(max_size=200))
-AUTHORS = st.one_of(st.sampled_from([MARIA, BOB, "242733", "ACME", "+1", "+"]), st.text(max_size=20))
-
-
-@given(TEXTS, AUTHORS, st.sampled_from(["", "STOP", "START", "HELP"]))
-def test_planning_twice_gives_equal_plans_whose_ids_follow_from_the_text(text: str, author: str, opt_out: str) -> None:
-    inbound = text_in(text, author=author, opt_out=opt_out)
-    made = planned(inbound, OPEN)
-
-    assert made == planned(inbound, OPEN)
-    assert ["twilio:SM1.1"] == [m.id for m in made.writes.messages]
-    assert ["twilio:SM1.1.1"] == [d.id for d in made.writes.deliveries]
-    assert all(c.id.startswith("twilio:SM1.") for c in made.writes.consents)
-    assert [] == written(made.writes.deliveries[0]).defects
-
-
-def test_what_comes_by_mail_cannot_come_by_a_webhook() -> None:
-    (intent,) = understand(mail("bob"), reading(), RULES)
-    assert isinstance(intent, SendText)
-    hook: InboundHook = text_in()
-
-    with pytest.raises(TypeError, match="cannot come from a hook"):
-        plan.make(hook, None, (intent,), facts(), RULES, NOON)
-
-
-def test_a_recipient_is_told_by_the_words_of_his_address() -> None:
-    made = planned(mail(Recipient(address=f"b-{TOKEN}@{DOMAIN}")), facts())
-
-    assert f"b-{TOKEN}@{DOMAIN}: no failure" in made.note

@@ -24,8 +24,8 @@ from gateway.core.intent import (
     understand,
 )
 from gateway.core.keyword import Keyword
+from gateway.core.mime import captured
 from gateway.core.model import Door, Phone, Reading, Unreadable
-from gateway.core.rules import TextRules
 from gateway.core.work import Needs
 
 TOKEN = "aaaaaaaaaaaaaaaa"
@@ -150,9 +150,10 @@ def test_what_cannot_be_read_means_nothing(read: Unreadable | None, reason: str)
     ],
 )
 def test_the_job_that_a_mail_is_about(pattern: str, changes: dict[str, object], expected: str) -> None:
-    told = shop.rules(text=TextRules(job=pattern))
+    read = reading(**changes)
+    read = replace(read, job=captured(pattern, read.subject))
 
-    assert expected == job(reading(**changes), told)
+    assert expected == job(read)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 import shop
-from shop import ADMIN, ALICE, BOB, DAVE, JOBS, NOON, RULES, message, only, words, written
+from outbox import message, only, words, written
+from shop import ADMIN, ALICE, BOB, DAVE, JOBS, NOON, RULES
 
 from gateway.core import notice
 from gateway.core.model import Confirmation, Fate, Kind
@@ -90,8 +91,28 @@ def test_a_report_names_what_was_not_delivered(kind: Kind, words_of_it: str) -> 
     (told,) = notice.failure(message(kind=kind), "no", "", Fate.FAILED, RULES, NOON).messages
 
     assert f"Not delivered: {words_of_it} +1 202-555-0143" == told.subject
+    assert (
+        f"The {words_of_it} +1 202-555-0143 (2025550143@sms.example.com) was, as far as is known, not delivered."
+        in told.text
+    )
     assert "Its whole story: gateway trace m1.1" in told.text
+    assert "The text was: Your car is ready." in told.text
     assert "Code:" not in told.text
+
+
+def test_a_report_names_an_employee_and_who_has_no_phone() -> None:
+    of_bob = notice.failure(message(person="bob"), "no", "", Fate.FAILED, RULES, NOON).messages[0]
+    of_nobody = notice.failure(message(phone=None), "no", "", Fate.FAILED, RULES, NOON).messages[0]
+
+    assert "Not delivered: text to bob" == of_bob.subject
+    assert "Not delivered: text to 2025550143@sms.example.com" == of_nobody.subject
+
+
+def test_people_come_before_machines_and_answers_before_reminders() -> None:
+    order = sorted(Kind, key=lambda kind: notice.PRIORITY[kind])
+
+    assert [Kind.REPLY, Kind.PREVIEW] == order[:2]
+    assert [Kind.ALARM, Kind.REPORT, Kind.FORWARD, Kind.TEXT] == order[2:]
 
 
 def test_a_text_that_is_held_and_then_fails_is_told_twice_and_each_once() -> None:

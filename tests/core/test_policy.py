@@ -58,6 +58,11 @@ def test_a_stop_without_a_later_start_forbids_whatever_else_was_entered(
     assert forbids(BOB, state, RULES, answering=answering) is not None
 
 
+def test_a_conversation_counts_only_where_it_is_named() -> None:
+    assert forbids(MARIA, Standing(), RULES) is not None
+    assert "none" == policy.label(MARIA, Standing(), RULES)
+
+
 @given(entries=st.lists(ACTIONS))
 def test_consent_without_an_opt_out_after_it_allows(entries: list[str]) -> None:
     state = standing([entry(action) for action in (*entries, "start", "grant")], BRAND)
@@ -125,6 +130,7 @@ def test_a_conversation_allows_answers_from_the_persons_text_until_it_closes(
     [
         pytest.param(MARIA, None, id="at home"),
         pytest.param(BRITON, "is a number of GB", id="another country"),
+        pytest.param(Phone("+12005550143"), "is a number of no known country", id="an area code that nobody lists"),
         pytest.param(Phone("+18765550143"), "is a number of JM", id="another country of +1"),
         pytest.param(Phone("+19005550143"), "is a premium-rate number", id="premium"),
     ],

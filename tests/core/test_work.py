@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from shop import BOB, MARIA, NOON, entry, facts, message, paid, talk
+from outbox import message, paid
+from shop import BOB, MARIA, NOON, entry, facts, talk
 
 from gateway.core.work import Facts, Needs, Writes
 

@@ -59,14 +59,23 @@ async def test_4xx_is_deferred_and_5xx_refused_at_every_step(
     kind, code = ends
     relay = await hop()
     relay.says[step] = reply
+    # A 5xx to MAIL is about our sender: every other mail would meet the same, and the recipient is not to blame.
+    sender_wide = step == "MAIL" and kind is Refused
 
     outcome = await send(courier(relay.port))
 
-    assert isinstance(outcome, kind)
+    assert isinstance(outcome, Deferred if sender_wide else kind)
     assert outcome.code == code
     assert reply in outcome.reason
-    assert not getattr(outcome, "sender_wide", False)
+    assert getattr(outcome, "sender_wide", False) is sender_wide
     assert relay.steps.count("MAIL") == 1
+
+
+async def test_a_mail_that_is_too_large_for_the_relay_is_refused_alone(hop: Start, courier: Make) -> None:
+    relay = await hop()
+    relay.says["MAIL"] = "552 5.3.4 message too big"
+
+    assert isinstance(await send(courier(relay.port)), Refused)
 
 
 async def test_a_relay_that_wants_a_login_first_is_at_fault_for_all_mails(hop: Start, courier: Make) -> None:
@@ -306,7 +315,7 @@ async def test_a_refused_mail_does_not_spoil_the_connection(hop: Start, courier:
     relay = await hop()
     mine = courier(relay.port)
     relay.says[step] = "550 5.1.1 no"
-    assert isinstance(await send(mine), Refused)
+    assert isinstance(await send(mine), Deferred if step == "MAIL" else Refused)
     relay.says.clear()
 
     assert isinstance(await send(mine), Accepted)

@@ -95,7 +95,7 @@ class World:
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
     shelf = Shelf()
-    hooks = TwilioHooks(account_sid=ACCOUNT, auth_tokens=[OLD, NEW], public_url=PUBLIC + "/", numbers=[OURS])
+    hooks = TwilioHooks(account_sid=ACCOUNT, auth_tokens=[OLD, NEW], public_url=PUBLIC + "/", numbers=lambda: [OURS])
     door = WebDoor({"twilio": hooks}, shelf.keep, Noon(), body_seconds=0.3)
     port = await door.listen("127.0.0.1", 0)
     async with aiohttp.ClientSession() as http:
@@ -189,7 +189,8 @@ async def test_a_replay_is_answered_alike_and_kept_once(world: World) -> None:
 
 async def test_the_port_of_the_public_address_may_be_its_schemes_own() -> None:
     shelf = Shelf()
-    hooks = TwilioHooks(account_sid=ACCOUNT, auth_tokens=[NEW], public_url="https://sms.example.com", numbers=[OURS])
+    public = "https://sms.example.com"
+    hooks = TwilioHooks(account_sid=ACCOUNT, auth_tokens=[NEW], public_url=public, numbers=lambda: [OURS])
     door = WebDoor({"twilio": hooks}, shelf.keep, Noon())
     port = await door.listen("127.0.0.1", 0)
     async with aiohttp.ClientSession() as http:
@@ -436,7 +437,7 @@ async def test_a_caller_that_hangs_up_is_no_fault_of_ours(world: World) -> None:
     ids=["too large", "query not ascii", "forged"],
 )
 def test_the_reader_trusts_no_door_to_have_looked(query: str, body: bytes, status: int) -> None:
-    hooks = TwilioHooks(account_sid=ACCOUNT, auth_tokens=[NEW], public_url=PUBLIC, numbers=[OURS])
+    hooks = TwilioHooks(account_sid=ACCOUNT, auth_tokens=[NEW], public_url=PUBLIC, numbers=lambda: [OURS])
 
     refused = hooks.read(MESSAGE, query, {"content-type": FORM, "x-twilio-signature": GOOD}, body, NOON)
 

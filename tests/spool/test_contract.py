@@ -22,14 +22,13 @@ from spooled import (
     mail,
     message,
     planned,
-    prints,
     sent,
     started,
     status_hook,
 )
 
-from gateway.core.model import Confirmation, Fate, Inbound, Kind, Recipient, Spent
-from gateway.core.work import Facts, Needs, Plan, Writes
+from gateway.core.model import Confirmation, Fate, Inbound, Recipient, Spent
+from gateway.core.work import Facts, Move, Needs, Plan, Writes
 from gateway.ports import Budget, Spool, Stored
 
 A, B = "2025550143@sms.example.com", "2025550144@sms.example.com"
@@ -77,6 +76,15 @@ async def test_an_ended_lease_lets_an_inbound_be_planned_by_another(spool: Spool
     assert [i.id for i in await spool.unplanned(1)] == ["m1"]
 
 
+async def test_large_mails_are_given_out_for_planning_in_several_answers(spool: Spool) -> None:
+    for n in range(20):
+        await spool.accept(mail(f"m{n}", raw=b"x" * (2 << 20)))
+    counts = [len(await spool.unplanned(100)) for _ in range(3)]
+
+    assert sum(counts) == 20
+    assert (0 < counts[1] < counts[0] < 20, counts[2]) == (True, 0)
+
+
 async def test_a_hook_whose_id_is_known_changes_nothing(spool: Spool) -> None:
     await spool.accept(hook("SM1", text="first"))
     again = await spool.accept(hook("SM1", text="second"), consents=[consent()])
@@ -92,97 +100,6 @@ async def test_a_stop_is_in_the_ledger_when_its_hook_is_accepted(spool: Spool) -
     facts = await spool.gather(Needs(phones=frozenset({ANN})))
 
     assert facts.consents == {ANN: (consent("c1", "stop"),)}
-
-
-async def test_a_repeat_is_answered_with_the_id_of_the_first_and_stored_nowhere(spool: Spool) -> None:
-    first, second = mail("m1"), mail("m2", at=NOON + timedelta(minutes=5))
-    await spool.accept(first, prints(first))
-
-    assert await spool.accept(second, prints(second)) == Stored(id="m1", repeated=(A,), new=False)
-    assert [i.id for i in await spool.unplanned(10)] == ["m1"]
-
-
-async def test_recipients_are_compared_without_case_and_named_as_written(spool: Spool) -> None:
-    first, second = mail("m1", "Alice@sms.example.com"), mail("m2", "ALICE@SMS.example.com")
-    await spool.accept(first, prints(first))
-
-    assert (await spool.accept(second, prints(second))).repeated == ("ALICE@SMS.example.com",)
-
-
-async def test_one_mail_that_names_a_recipient_twice_is_no_repeat_of_itself(spool: Spool) -> None:
-    twice = mail("m1", "alice@sms.example.com", "Alice@sms.example.com")
-
-    assert await spool.accept(twice, prints(twice)) == Stored(id="m1")
-
-
-async def test_only_the_repeated_recipients_are_left_out(spool: Spool) -> None:
-    first, second = mail("m1", A), mail("m2", A, B)
-    await spool.accept(first, prints(first))
-
-    assert await spool.accept(second, prints(second)) == Stored(id="m2", repeated=(A,))
-    assert await spool.unplanned(10) == [first, mail("m2", B)]
-
-
-async def test_other_content_is_no_repeat(spool: Spool) -> None:
-    first, second = mail("m1"), mail("m2")
-    await spool.accept(first, prints(first, digest="one"))
-
-    assert (await spool.accept(second, prints(second, digest="two"))).new
-
-
-@pytest.mark.parametrize(("seconds", "new"), [(3599, False), (3600, True)])
-async def test_a_first_counts_within_its_window(spool: Spool, seconds: int, new: bool) -> None:
-    first, second = mail("m1"), mail("m2", at=NOON + timedelta(seconds=seconds))
-    await spool.accept(first, prints(first))
-
-    assert (await spool.accept(second, prints(second, window=3600))).new is new
-
-
-@pytest.mark.parametrize(
-    ("fates", "new"),
-    [
-        (["waiting"], False),
-        (["handed_over"], False),
-        (["held"], False),
-        (["failed"], True),
-        (["expired"], True),
-        (["refused"], True),
-        (["cancelled"], True),
-        (["failed", "waiting"], False),
-        (["failed", "expired"], True),
-        ([], False),
-    ],
-    ids=lambda value: "+".join(value) or "none" if isinstance(value, list) else None,
-)
-async def test_a_first_whose_deliveries_all_ended_badly_does_not_count(
-    spool: Spool, fates: list[str], new: bool
-) -> None:
-    first, second = mail("m1"), mail("m2")
-    await spool.accept(first, prints(first))
-    ways = tuple(delivery(f"m1.1.{k}", fate=Fate(fate)) for k, fate in enumerate(fates))
-    await spool.plan(Plan(inbound="m1", writes=Writes(messages=(message(),), deliveries=ways)))
-
-    assert (await spool.accept(second, prints(second))).new is new
-
-
-async def test_the_fate_of_one_recipient_does_not_speak_for_another(spool: Spool) -> None:
-    first, second = mail("m1", A, B), mail("m2", A, B)
-    await spool.accept(first, prints(first))
-    messages = (message("m1.1"), replace(message("m1.2", phone=BEN), recipient=B))
-    ways = (delivery("m1.1.1", fate=Fate.FAILED), delivery("m1.2.1", phone=BEN))
-    await spool.plan(Plan(inbound="m1", writes=Writes(messages=messages, deliveries=ways)))
-
-    assert await spool.accept(second, prints(second)) == Stored(id="m2", repeated=(B,))
-
-
-async def test_a_report_that_went_out_does_not_make_a_failed_first_count(spool: Spool) -> None:
-    first, second = mail("m1"), mail("m2")
-    await spool.accept(first, prints(first))
-    report = replace(message("m1.9", kind=Kind.REPORT), recipient="jobs@example.com")
-    ways = (delivery("m1.1.1", fate=Fate.REFUSED, parcel=None), carrier_mail("m1.9.1"))
-    await spool.plan(Plan(inbound="m1", writes=Writes(messages=(message(), report), deliveries=ways)))
-
-    assert (await spool.accept(second, prints(second))).new
 
 
 async def test_a_plan_commits_once(spool: Spool) -> None:
@@ -260,7 +177,49 @@ async def test_older_facts_do_not_take_back_what_was_heard_meanwhile(spool: Spoo
 
     facts = await spool.gather(Needs(tokens=frozenset({"talk1"})))
 
-    assert facts.conversations == (replace(heard, subject="new"),)
+    assert facts.conversations == (heard,)
+
+
+async def test_a_reply_planned_from_older_facts_keeps_the_newer_thread(spool: Spool) -> None:
+    old = conversation(texted_at=NOON, text="Old")
+    newer = replace(
+        old,
+        number="other",
+        subject="Ready",
+        message_id="<2@example.com>",
+        references=("<0@example.com>", "<1@example.com>"),
+        reply_to="boss@example.com",
+        texted_at=NOON + timedelta(minutes=2),
+        text="Ready",
+        closes_at=NOON + timedelta(days=20),
+    )
+    for talk in (old, newer, replace(old, heard_at=NOON + timedelta(minutes=3))):
+        await spool.write(Writes(conversations=(talk,)))
+
+    facts = await spool.gather(Needs(tokens=frozenset({"talk1"})))
+
+    assert facts.conversations == (replace(newer, heard_at=NOON + timedelta(minutes=3)),)
+
+
+async def test_a_text_planned_from_older_facts_keeps_what_was_heard(spool: Spool) -> None:
+    heard = conversation(texted_at=NOON, text="Old", heard_at=NOON, closes_at=NOON + timedelta(days=20))
+    newer = conversation(texted_at=NOON + timedelta(minutes=2), text="Ready", message_id="<2@example.com>")
+    for talk in (heard, newer):
+        await spool.write(Writes(conversations=(talk,)))
+
+    facts = await spool.gather(Needs(tokens=frozenset({"talk1"})))
+
+    assert facts.conversations == (replace(newer, heard_at=NOON, closes_at=heard.closes_at),)
+
+
+@pytest.mark.parametrize("texted_at", [None, NOON], ids=["never texted", "texted"])
+async def test_a_stranger_who_writes_to_another_number_takes_the_conversation_there(spool: Spool, texted_at) -> None:
+    known = conversation(sender="", job="", texted_at=texted_at, heard_at=NOON)
+    later = replace(known, number="sales", reply_to="sales@example.com", heard_at=NOON + timedelta(minutes=1))
+    for talk in (known, later, known):
+        await spool.write(Writes(conversations=(talk,)))
+
+    assert (await spool.gather(Needs(tokens=frozenset({"talk1"})))).conversations == (later,)
 
 
 async def test_of_two_plans_that_open_the_same_conversation_the_second_is_made_again(spool: Spool) -> None:
@@ -350,6 +309,21 @@ async def test_gauges_tell_what_is_there(spool: Spool, clock) -> None:
     assert {key: sizes[key] for key in wanted} == wanted
     assert sizes["database_bytes"] > 0
     assert sizes["free_bytes"] > 0
+
+
+async def test_gauges_of_what_is_open_are_exact_and_of_what_ended_five_minutes_old_at_most(spool: Spool, clock) -> None:
+    await planned(spool, delivery("m1.1.1"), delivery("m1.2.1", fate=Fate.HELD))
+    names = ("fate_waiting", "fate_held", "fate_cancelled")
+    before = await spool.sizes()
+    ended = tuple(Move(delivery=d, fate=Fate.CANCELLED, source="admin") for d in ("m1.1.1", "m1.2.1"))
+    await spool.write(Writes(moves=ended))
+    soon = await spool.sizes()
+    clock.advance(timedelta(minutes=5))
+    later = await spool.sizes()
+
+    assert [before[name] for name in names] == [1, 1, 0]
+    assert [soon[name] for name in names[:2]] == [0, 0]
+    assert [later[name] for name in names] == [0, 0, 2]
 
 
 async def test_ping_returns_after_a_commit(spool: Spool) -> None:

@@ -93,6 +93,36 @@ async def test_a_budget_counts_until_it_is_used_up_and_alarms_twice(spool: Spool
     assert (row["fate"], row["attempts_started"]) == ("waiting", 0)
 
 
+async def test_what_a_person_released_is_counted_and_goes_over_the_budget(spool: Spool) -> None:
+    full = replace(BUDGET, per_day=2)
+    (leased,) = await planned(spool, delivery())
+    assert (await spool.start(leased, NOON, 0, full)).reason == "budget"
+    await spool.settle(end("held", Fate.HELD, attempt=0, reason="budget"))
+    (let_go,) = (await spool.write(Writes(moves=(move(Fate.WAITING, "admin"),)))).leased
+
+    assert let_go == delivery(released=True)
+    answer = await spool.start(let_go, NOON, 0, full)
+    assert (answer.done, answer.reason, answer.spent_day, answer.spent_month, answer.alarm) == (True, "", 3, 3, False)
+    await spool.settle(end("deferred", Fate.WAITING, due_at=NOON + SECOND, reason="retry"))
+    (again,) = await spool.due(NOON + SECOND, 1)
+    assert again.released
+    assert (await spool.start(again, NOON + SECOND, 0, full)).done
+    await spool.settle(end("refused", Fate.FAILED, attempt=2))
+    (retried,) = (await spool.write(Writes(moves=(move(Fate.WAITING, "admin"),)))).leased
+    assert retried.released
+
+
+@pytest.mark.parametrize(
+    ("fate", "reason"), [(Fate.HELD, "unknown"), (Fate.FAILED, "budget"), (Fate.WAITING, "budget")], ids=str
+)
+async def test_only_what_its_budget_held_is_released_from_it(spool: Spool, fate: Fate, reason: str) -> None:
+    await planned(spool, delivery(fate=fate, reason=reason), lease=False)
+    (again,) = (await spool.write(Writes(moves=(move(Fate.WAITING, "admin"),)))).leased
+
+    assert not again.released
+    assert (await spool.start(again, NOON, 0, replace(BUDGET, per_day=2))).reason == "budget"
+
+
 async def test_a_month_has_a_budget_of_its_own(spool: Spool) -> None:
     answers = []
     for n, day in enumerate(("2026-11-22", "2026-11-23")):

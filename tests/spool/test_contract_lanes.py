@@ -10,7 +10,7 @@ from spooled import ANN, BEN, NOON, SECOND, carrier_mail, delivery, end, mail, m
 
 from gateway.core.model import Fate
 from gateway.core.work import Writes
-from gateway.ports import Spool
+from gateway.ports import Recovered, Spool
 
 LOOKUP = timedelta(seconds=20)
 
@@ -150,7 +150,7 @@ async def test_recovery_ends_every_lease(spool: Spool) -> None:
     await spool.unplanned(1)
     await planned(spool, delivery())
 
-    assert await spool.recover(NOON, LOOKUP) == 0
+    assert await spool.recover(NOON, LOOKUP) == Recovered(attempts=0)
     assert [i.id for i in await spool.unplanned(1)] == ["m0"]
     assert ids(await spool.due(NOON, 10)) == ["m1.1.1"]
 
@@ -158,7 +158,7 @@ async def test_recovery_ends_every_lease(spool: Spool) -> None:
 async def test_recovery_looks_a_paid_text_up_and_sends_carrier_mail_again(spool: Spool) -> None:
     await started(spool, delivery("m1.1.1"), carrier_mail("m1.2.1"))
 
-    assert await spool.recover(NOON + 9 * SECOND, LOOKUP) == 2
+    assert await spool.recover(NOON + 9 * SECOND, LOOKUP) == Recovered(attempts=2)
     (again,) = await spool.due(NOON + 9 * SECOND, 10)
     assert (again.id, again.fate, again.reason, again.resends) == ("m1.2.1", Fate.WAITING, "retry", 1)
     (unclear,) = await spool.due(NOON + LOOKUP, 10)
@@ -167,16 +167,58 @@ async def test_recovery_looks_a_paid_text_up_and_sends_carrier_mail_again(spool:
     assert "not known" in unclear.note
 
 
-async def test_recovery_sends_one_mail_again_at_most_twice(spool: Spool) -> None:
+async def test_recovery_sends_one_mail_again_at_most_twice_and_names_what_it_holds(spool: Spool) -> None:
     await started(spool, carrier_mail())
     for _ in range(2):
         await spool.recover(NOON, LOOKUP)
         (again,) = await spool.due(NOON, 1)
         await spool.start(again, NOON, 0, None)
-    await spool.recover(NOON, LOOKUP)
+    last = await spool.recover(NOON, LOOKUP)
 
+    assert last == Recovered(attempts=1, held=("m1.1.1",))
     row = await state_of(spool)
     assert (row["fate"], row["resends"], row["attempts_started"]) == ("held", 2, 3)
+
+
+async def test_recovery_until_a_moment_frees_only_what_was_leased_no_longer(spool: Spool, clock) -> None:
+    await spool.accept(mail("m0"))
+    await spool.unplanned(1)
+    await started(spool, delivery("m1.1.1"), carrier_mail("m1.2.1"))
+    await planned(spool, delivery("m2.1.1", lane="other"), inbound="m2")
+    now = clock.advance(59)
+
+    assert await spool.recover(now, LOOKUP, until=now) == Recovered(attempts=0)
+    living = [await state_of(spool, i) for i in ("m1.1.1", "m1.2.1", "m2.1.1")]
+    assert [(r["fate"], r["leased"]) for r in living] == [("sending", 1), ("sending", 1), ("waiting", 1)]
+    assert await spool.unplanned(5) == []
+    now = clock.advance(1)
+    assert await spool.recover(now, LOOKUP, until=now) == Recovered(attempts=2)
+    after = [await state_of(spool, i) for i in ("m1.1.1", "m1.2.1", "m2.1.1")]
+    assert [(r["fate"], r["leased"]) for r in after] == [("unknown", 0), ("waiting", 0), ("waiting", 0)]
+    assert [i.id for i in await spool.unplanned(5)] == ["m0"]
+
+
+async def test_recovery_leaves_what_was_leased_later_alone(spool: Spool, clock) -> None:
+    await started(spool, delivery("m1.1.1"))
+    now = clock.advance(30)
+    (later,) = await planned(spool, delivery("m2.1.1", lane="other"), inbound="m2")
+    await spool.start(later, now, 0, None)
+    now = clock.advance(30)
+
+    assert await spool.recover(now, LOOKUP, until=now) == Recovered(attempts=1)
+    assert [(await state_of(spool, i))["fate"] for i in ("m1.1.1", "m2.1.1")] == ["unknown", "sending"]
+    settled = await spool.settle(end("accepted", Fate.HANDED_OVER, delivery="m2.1.1"))
+    assert settled.done
+
+
+async def test_large_mails_are_leased_in_several_answers(spool: Spool) -> None:
+    made = tuple(carrier_mail(f"m1.{n}.1", to=f"{n}@carrier.example") for n in range(20))
+    large = tuple(replace(d, parcel=replace(d.parcel, data=b"x" * (2 << 20))) for d in made)
+    await planned(spool, *large, lease=False)
+    counts = [len(await spool.due(NOON, 100)) for _ in range(3)]
+
+    assert sum(counts) == 20
+    assert (0 < counts[1] < counts[0] < 20, counts[2]) == (True, 0)
 
 
 async def test_a_move_that_frees_a_lane_leases_its_next(spool: Spool) -> None:

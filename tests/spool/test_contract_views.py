@@ -167,6 +167,21 @@ async def test_ledger_conversations_confirmations_and_usage_are_shown(spool: Spo
     ]
 
 
+async def test_the_raw_bytes_of_an_inbound_are_shown_as_latin_1_until_retention_takes_them(spool: Spool, clock) -> None:
+    await spool.accept(mail("m1", raw=bytes(range(256))))
+    await spool.accept(hook("SM5"))
+    rows = [*await spool.find("raw", id="m1"), *await spool.find("raw", id="twilio:SM5")]
+
+    assert rows == [
+        {"id": "m1", "kind": "mail", "raw": bytes(range(256)).decode("latin-1")},
+        {"id": "twilio:SM5", "kind": "hook", "raw": "Body=x"},
+    ]
+    assert await spool.find("raw", id="m7") == []
+    await spool.plan(Plan(inbound="m1"))
+    await spool.purge(clock.advance(timedelta(days=9)), {"raw": 1}, 10)
+    assert await spool.find("raw", id="m1") == []
+
+
 async def test_an_unknown_view_or_key_is_an_error(spool: Spool) -> None:
     with pytest.raises(LookupError, match="secrets"):
         await spool.find("secrets")

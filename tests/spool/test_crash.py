@@ -70,7 +70,7 @@ async def test_what_a_dead_owner_had_begun_is_taken_up(tmp_path: Path, clock) ->
     said = acknowledged(await killed_after(tmp_path, 0, 800))
     spool = SqliteSpool(tmp_path / "gateway.db", clock=clock)
     await spool.open()
-    left_open = await spool.recover(datetime.now(UTC))
+    left_open = (await spool.recover(datetime.now(UTC))).attempts
     sizes = await spool.sizes()
     rows = [row for id_ in said["started"] for row in await spool.find("delivery", id=id_)]
     await spool.close()

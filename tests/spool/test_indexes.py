@@ -60,10 +60,11 @@ def a_day(connection: apsw.Connection) -> None:
     accept.unpark(connection, "twilio:SM1")
     for view, keys in (("queue", {}), ("queue", {"all": True}), ("story", {"id": "m1"}), ("story", {"phone": ANN})):
         views.find(connection, view, dict(keys))
+    views.find(connection, "raw", {"id": "m1"})
     for view in ("consents", "conversations"):
         views.find(connection, view, {"phone": ANN})
         views.find(connection, view, {})
-    purge.sizes(connection, Path(connection.filename), NOON)
+    purge.sizes(connection, Path(connection.filename), NOON, purge.Ended())
     purge.purge(connection, NOON + timedelta(days=900), {"raw": 1, "done": 1, "conversations": 1}, 10)
 
 

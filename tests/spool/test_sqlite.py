@@ -105,12 +105,12 @@ async def test_a_closed_spool_answers_what_was_asked_and_then_nothing(path: Path
 
 
 async def test_what_was_committed_is_there_after_reopening(path: Path, clock) -> None:
-    for expected in ([], [mail()]):
+    for n, expected in enumerate(([], [mail("m0")])):
         spool = SqliteSpool(path, clock=clock)
         await spool.open()
         await spool.recover(NOON)
         found = await spool.unplanned(9)
-        await spool.accept(mail())
+        await spool.accept(mail(f"m{n}"))
         await spool.close()
 
         assert found == expected
