@@ -25,7 +25,7 @@ from gateway.spool.sqlite import SqliteSpool
 
 GRACE_SECONDS = 30.0
 # Longer than the longest attempt: a relay may take ten minutes for its last answer (RFC 5321 4.5.3.2.6).
-LEASE_SECONDS = 900.0
+LEASE_SECONDS = 1800.0
 
 
 class StartError(Exception):

@@ -50,6 +50,14 @@ def test_an_alarm_to_a_phone_that_cannot_be_texted_is_left_out(phone: str) -> No
     assert () == alarm(shop.rules(alarm_to=(phone,))).deliveries
 
 
+def test_an_alarm_about_the_relay_goes_by_the_provider_where_that_is_open() -> None:
+    told = shop.employee("carol", carrier="verizon")
+    told = shop.replace(told, alarm_to=(str(BOB), str(shop.CAROL)))
+    made = notice.alarm("down.mail", "The relay is down", "", told, NOON, {}, by_relay=False)
+
+    assert [BOB, "2025550113@vtext.com"] == [d.to for d in made.deliveries]
+
+
 def test_an_alarm_uses_a_confirmed_carrier() -> None:
     word = Confirmation(employee="carol", address="2025550113@txt.unsure.example", at=NOON, by="admin")
 

@@ -7,7 +7,7 @@ import pytest
 import shop
 from hypothesis import given
 from hypothesis import strategies as st
-from shop import BOB, BRAND, BRITON, MARIA, NOON, RULES, entry
+from shop import BOB, BRAND, BRITON, MARIA, NOON, RULES, SERVICE, entry
 
 from gateway.core import policy
 from gateway.core.model import Consent, Phone
@@ -37,6 +37,15 @@ ACTIONS = st.sampled_from(["grant", "revoke", "start", "stop"])
 )
 def test_the_standing_follows_from_all_entries(entries: Sequence[Consent], expected: Standing) -> None:
     assert expected == standing(entries, BRAND)
+
+
+def test_the_entry_of_an_employee_is_his_consent_only_while_he_is_one() -> None:
+    recorded = entry("grant", method="employee")
+
+    assert Standing() == standing([REVOKE, recorded], BRAND)
+    assert Standing(stopped=STOP) == standing([STOP, recorded], BRAND)
+    assert forbids(MARIA, standing([recorded], BRAND), RULES) is not None
+    assert forbids(BOB, standing([entry("grant", BOB, method="employee")], BRAND), RULES) is None
 
 
 def test_entries_of_another_brand_say_nothing() -> None:
@@ -130,6 +139,7 @@ def test_a_conversation_allows_answers_from_the_persons_text_until_it_closes(
     [
         pytest.param(MARIA, None, id="at home"),
         pytest.param(BRITON, "is a number of GB", id="another country"),
+        pytest.param(SERVICE, "is a number of our own", id="our own"),
         pytest.param(Phone("+12005550143"), "is a number of no known country", id="an area code that nobody lists"),
         pytest.param(Phone("+18765550143"), "is a number of JM", id="another country of +1"),
         pytest.param(Phone("+19005550143"), "is a premium-rate number", id="premium"),
