@@ -118,11 +118,6 @@ def choose(
     no = unpayable or policy.forbids(person.phone, state, rules, answering=heard)
     if no is not None:
         return replace(bare, refused=_no(no.code, f"{_who(person)} {no.why}: {no.remedy}"))
-    busy = frozenset(
-        c.number
-        for c in facts.conversations
-        if c.phone == person.phone and c.closes_at > now and (talk is None or c.id != talk.id)
-    )
     name = person.employee.name if person.employee else ""
     found = ways(
         person,
@@ -131,11 +126,17 @@ def choose(
         today=now.astimezone(rules.timezone).date(),
         confirmation=facts.confirmations.get(name),
         conversation=talk if talk is not None and (answering or talk.closes_at > now) else None,
-        busy=busy,
+        busy=_busy(person.phone, talk, facts, now),
     )
     if isinstance(found, NoWay):
         return replace(bare, refused=_no(found.code, found.reason), rule=found.rule)
     return replace(bare, ways=found, rule=found[0].rule)
+
+
+def _busy(phone: Phone, talk: Conversation | None, facts: Facts, now: datetime) -> frozenset[str]:
+    """The numbers on which the phone has another open conversation."""
+    own = talk.id if talk else ""
+    return frozenset(c.number for c in facts.conversations if c.phone == phone and c.closes_at > now and c.id != own)
 
 
 def choices(

@@ -104,18 +104,11 @@ def report(
     `action` is "failed" or "delayed"; `status` an enhanced code; `about_id` and `about_subject` are the Message-ID and
     Subject of the mail that it speaks of.
     """
-    about_mail = [
-        ("Original-Envelope-Id", _ascii(envelope_id)),
-        ("Reporting-MTA", f"dns; {domain}"),
-        ("Arrival-Date", format_datetime(arrived) if arrived else ""),
-    ]
-    about_recipient = [
-        ("Original-Recipient", _ascii(original_recipient)),
-        ("Final-Recipient", f"rfc822; {_ascii(final_recipient)}"),
-        ("Action", action),
-        ("Status", status),
-        ("Diagnostic-Code", f"X-Gateway; {_ascii(diagnostic)}" if diagnostic else ""),
-    ]
+    about_mail = [("Original-Envelope-Id", envelope_id), ("Reporting-MTA", f"dns; {domain}")]
+    about_mail += [("Arrival-Date", format_datetime(arrived) if arrived else "")]
+    about_recipient = [("Original-Recipient", original_recipient), ("Final-Recipient", f"rfc822; {final_recipient}")]
+    about_recipient += [("Action", action), ("Status", status)]
+    about_recipient += [("Diagnostic-Code", f"X-Gateway; {diagnostic}" if diagnostic else "")]
     about = _lines([("Message-ID", about_id), ("Subject", _encoded("Subject", about_subject))])
     parts = [
         _part(_plain(text)),
@@ -123,11 +116,8 @@ def report(
     ]
     if about:
         parts.append(_part(([("Content-Type", "text/rfc822-headers")], about)))
-    boundary = _boundary(message_id, *parts)
-    kind = f'multipart/report; report-type=delivery-status; boundary="{boundary}"'
-    body = "".join(f"--{boundary}{_CRLF}{part}{_CRLF}" for part in parts) + f"--{boundary}--{_CRLF}"
     fields = _machine(sender, to, subject, message_id, at, domain, about_id)
-    return _mail(fields, ([("Content-Type", kind)], body))
+    return _mail(fields, _report(parts))
 
 
 def clean(text: str) -> str:
@@ -229,6 +219,9 @@ def _ascii(text: str) -> str:
     return _line(text).encode("ascii", "replace").decode("ascii")
 
 
-def _boundary(*parts: str) -> str:
-    """A boundary that follows from the content, since planning twice must make the same bytes."""
-    return "=_" + hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
+def _report(parts: Sequence[str]) -> tuple[Fields, str]:
+    """The parts as one; the boundary follows from them, since planning twice must make the same bytes."""
+    boundary = "=_" + hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
+    kind = f'multipart/report; report-type=delivery-status; boundary="{boundary}"'
+    body = "".join(f"--{boundary}{_CRLF}{part}{_CRLF}" for part in parts) + f"--{boundary}--{_CRLF}"
+    return [("Content-Type", kind)], body

@@ -113,9 +113,39 @@ def failure(message: Message, why: str, code: str, fate: Fate, rules: Rules, now
     unwanted = message.notify != "" and "FAILURE" not in message.notify.split(",")  # RFC 3461 4.1
     if not message.report_to or unwanted or message.kind in (Kind.REPORT, Kind.ALARM, Kind.PREVIEW):
         return Writes()
+    subject, text = _failure_words(message, why, code, fate)
+    # Held, let go and failed: each is told, and each once.
+    told = told_message(f"{message.id}.{fate.value}", Kind.REPORT, message, message.report_to, subject, text, now)
+    data = compose.report(
+        sender=author(rules),
+        to=message.report_to,
+        text=text,
+        subject=subject,
+        message_id=mail_id(told.id, rules),
+        at=now,
+        domain=rules.domain,
+        original_recipient=message.orcpt,
+        final_recipient=message.recipient,
+        action="delayed" if fate is Fate.HELD else "failed",
+        status=_status(code, fate),
+        diagnostic=why,
+        envelope_id=message.envid,
+        arrived=message.at,
+        about_id=message.message_id,
+        about_subject=message.subject,
+    )
+    parcel = MailParcel(mail_from="", rcpt_to=message.report_to, data=data)
+    return Writes(messages=(told,), deliveries=(mail_delivery(told, parcel, now),))
+
+
+def _status(code: str, fate: Fate) -> str:
+    """The enhanced code of a report (RFC 3463); what is held has not failed."""
     status = code if code[:2] in ("5.", "4.") else {Fate.EXPIRED: "4.4.7"}.get(fate, "5.0.0")
-    if fate is Fate.HELD:
-        status = f"4{status[1:]}"
+    return f"4{status[1:]}" if fate is Fate.HELD else status
+
+
+def _failure_words(message: Message, why: str, code: str, fate: Fate) -> tuple[str, str]:
+    """Subject and text of a report."""
     who = phones.shown(message.phone) if message.phone else message.recipient
     what = {
         Fate.EXPIRED: "was not handed over in time",
@@ -136,28 +166,7 @@ def failure(message: Message, why: str, code: str, fate: Fate, rules: Rules, now
             "",
         ]
     )
-    # Held, let go and failed: each is told, and each once.
-    told = told_message(f"{message.id}.{fate.value}", Kind.REPORT, message, message.report_to, subject, text, now)
-    data = compose.report(
-        sender=author(rules),
-        to=message.report_to,
-        text=text,
-        subject=subject,
-        message_id=mail_id(told.id, rules),
-        at=now,
-        domain=rules.domain,
-        original_recipient=message.orcpt,
-        final_recipient=message.recipient,
-        action="delayed" if fate is Fate.HELD else "failed",
-        status=status,
-        diagnostic=why,
-        envelope_id=message.envid,
-        arrived=message.at,
-        about_id=message.message_id,
-        about_subject=message.subject,
-    )
-    parcel = MailParcel(mail_from="", rcpt_to=message.report_to, data=data)
-    return Writes(messages=(told,), deliveries=(mail_delivery(told, parcel, now),))
+    return subject, text
 
 
 def told_message(

@@ -46,7 +46,7 @@ class Desk:
 
 
 def told_of(mail: InboundMail, rules: Rules) -> str:
-    """Who hears of a bad end: the sender's report_to, else the envelope sender, else the admin.
+    """Who hears of a bad end: the envelope sender (RFC 3461 4.2), else the sender's report_to, else the admin.
 
     "" for mail from outside: its envelope sender may be forged, and a report would be backscatter.
     """
@@ -55,7 +55,7 @@ def told_of(mail: InboundMail, rules: Rules) -> str:
     sender = rules.sender(mail.sender)
     author = mail.envelope.mail_from
     own = address.mail_domain(author) in ("", rules.domain)
-    options = (sender.report_to if sender else "", "" if own else author, *mailboxes(rules))
+    options = ("" if own else author, sender.report_to if sender else "", *mailboxes(rules))
     return next(filter(None, options), "")
 
 

@@ -18,6 +18,7 @@ from gateway.core import header
         ('"a \\"b\\" c" <jo@shop.example>', "jo@shop.example", 'a "b" c'),
         ("jo@shop.example (Jo)", "jo@shop.example", ""),
         ("(a (b) c) Jo <jo@shop.example>", "jo@shop.example", "Jo"),
+        ("(a \\) c) Jo <jo@shop.example>", "jo@shop.example", "Jo"),
         ("staff: jo@shop.example, al@shop.example;", "jo@shop.example", ""),
         ("=?utf-8?Q?J=C3=BC?= <jo@shop.example>", "jo@shop.example", "Jü"),
         ("=?utf-8?Q?Doe=2C_Jo?= <jo@shop.example>", "jo@shop.example", "Doe, Jo"),

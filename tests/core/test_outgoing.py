@@ -38,6 +38,8 @@ CUSTOMER = "2025550143"
 TOKEN = "aaaaaaaaaaaaaaaa"
 HEARD = facts(conversations=(talk(heard_at=NOON - DAY),))
 
+BOSS = "boss@shop.example.com"
+
 
 def test_a_job_mail_to_a_customer_becomes_a_text_by_the_provider() -> None:
     made = planned(
@@ -209,9 +211,8 @@ def test_notify_decides_whether_a_failure_is_told(notify: str, told: bool) -> No
     ("told", "changes", "expected"),
     [
         pytest.param(RULES, {}, JOBS, id="the envelope sender"),
-        pytest.param(
-            shop.sender("jobs", report_to="boss@shop.example.com"), {}, "boss@shop.example.com", id="report_to"
-        ),
+        pytest.param(shop.sender("jobs", report_to=BOSS), {}, JOBS, id="the envelope sender before report_to"),
+        pytest.param(shop.sender("jobs", report_to=BOSS), {"mail_from": ""}, BOSS, id="report_to"),
         pytest.param(RULES, {"mail_from": ""}, ADMIN, id="no envelope sender: the admin"),
         pytest.param(RULES, {"mail_from": f"x@{DOMAIN.upper()}"}, ADMIN, id="never ourselves"),
         pytest.param(RULES, {"sender": "gone"}, JOBS, id="a sender whose configuration is gone"),
