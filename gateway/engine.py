@@ -167,12 +167,13 @@ class Engine:
             return True
         reason = f"a fault of the gateway: {type(error).__name__}"
         try:
-            await self._spool.plan(self._parking(inbound, reason))
+            parked = await self._spool.plan(self._parking(inbound, reason))
         except SpoolUnavailable as failed:
             emit("spool.failed", error=str(failed), during="parking")
             await self._pause(1.0)
             return True
         self._faults.pop(inbound.id, None)
+        self._dispatcher.take(parked.leased)
         emit("inbound.parked", inbound=inbound.id, reason=reason)
         return False
 

@@ -1,0 +1,299 @@
+"""The loops over a real spool: what is due goes out once, what went wrong is mended, and nothing is lost by a stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from postroom import (
+    ADMIN,
+    BOB,
+    JOBS,
+    UNCLEAR,
+    Account,
+    Bell,
+    FaultyReader,
+    Now,
+    Relay,
+    Spool,
+    by_carrier,
+    counted,
+    ended,
+    mail,
+    phone,
+    rules,
+    text,
+    writes,
+)
+
+from gateway.core.model import Fate
+from gateway.core.rules import Rules
+from gateway.core.work import Deferred, Delivery, Outcome
+from gateway.deliver import Deliverer
+from gateway.dispatch import Dispatcher
+from gateway.engine import Engine
+from gateway.ports import ReaderUnavailable
+from gateway.spool.sqlite import SqliteSpool
+
+
+@dataclass
+class Room:
+    """A dispatcher and what stands around it."""
+
+    bell: Bell
+    spool: Spool
+    relay: Relay
+    account: Account
+    dispatcher: Dispatcher
+    rules: Rules
+    running: asyncio.Task[None] | None = None
+    stop: Callable[[], None] = lambda: None
+
+    def run(self, engine: Engine | None = None) -> None:
+        loops = engine or self.dispatcher
+        self.stop = loops.stop
+        self.running = asyncio.create_task(loops.run())
+
+    async def stopped(self) -> None:
+        """Ends what runs, within its deadline."""
+        if self.running is None:
+            self.run()
+        assert self.running is not None
+        self.stop()
+        await ended(self.running)
+
+    def engine(self, *errors: Exception) -> Engine:
+        """Its reader raises these, one after the other, before it reads."""
+        reader = FaultyReader(*errors)
+        return Engine(
+            spool=self.spool,
+            reader=reader,
+            dispatcher=self.dispatcher,
+            rules=lambda: self.rules,
+            clock=Now(),
+            keep_days={},
+        )
+
+    async def ends_as(self, fate: Fate, *ids: str) -> None:
+        """Waits until each of them was settled with that fate."""
+        await self.bell.until(lambda: set(ids) <= {s.delivery for s in self.spool.settled if s.fate is fate})
+
+
+@pytest.fixture
+async def room(tmp_path: Path) -> AsyncIterator[Callable[..., Room]]:
+    """Makes the one room of a test; answers of the account, and rules, as given."""
+    bell = Bell()
+    real = SqliteSpool(tmp_path / "gateway.db", clock=Now(), floor_bytes=0, lease_seconds=1800)
+    await real.open()
+    made: list[Room] = []
+
+    def make(answers: Sequence[Outcome] = (), *, rate: float = 1000.0, **changes: Any) -> Room:
+        spool, told = Spool(real, bell), rules(rate, **changes)
+        relay, account = Relay(bell), Account(bell, answers)
+        providers = {"twilio": account}
+        dispatcher = Dispatcher(spool=spool, mail=relay, providers=providers, rules=lambda: told, clock=Now())
+        made.append(Room(bell, spool, relay, account, dispatcher, told))
+        return made[0]
+
+    yield make
+    for one in made:
+        one.account.open.set()
+        await one.stopped()
+    await real.close()
+
+
+@pytest.mark.parametrize(
+    ("count", "phones", "rate", "segments"),
+    [
+        pytest.param(80, 80, 1000.0, 1, id="as-many-phones"),
+        pytest.param(80, 1, 1000.0, 1, id="one-phone"),
+        pytest.param(250, 250, 1000.0, 1, id="more-than-one-claim"),
+        # Without segments nothing is paced: the queue in memory has room for twenty, and is filled again at once.
+        pytest.param(80, 80, 1.0, 0, id="more-than-the-queue-holds"),
+    ],
+)
+async def test_all_that_is_due_at_the_start_is_sent_without_waiting_for_the_next_minute(
+    room: Callable[..., Room], count: int, phones: int, rate: float, segments: int
+) -> None:
+    r = room(rate=rate)
+    made = [text(n, phone(n % phones), segments=segments) for n in range(count)]
+    await r.spool.write(writes(*made), False)
+    r.run()
+    await r.ends_as(Fate.HANDED_OVER, *(delivery.id for _, delivery in made))
+
+    assert set(Counter(r.account.sent).values()) == {1}
+    assert len(r.account.sent) == count
+
+
+async def test_a_settlement_that_finds_the_spool_unavailable_is_tried_again(room: Callable[..., Room]) -> None:
+    r = room()
+    r.spool.failing = 1
+    await r.spool.write(writes(text()), False)
+    r.run()
+    await r.ends_as(Fate.HANDED_OVER, "m0.1.1")
+
+    assert await r.spool.fates() == {"m0.1.1": "handed_over"}
+    assert r.account.sent == [("m0.1.1", 1)]
+
+
+@pytest.mark.parametrize(
+    ("answers", "fate"),
+    [
+        pytest.param([UNCLEAR], Fate.HANDED_OVER, id="then-taken"),
+        pytest.param([UNCLEAR, UNCLEAR], Fate.HELD, id="then-unclear-again"),
+    ],
+)
+async def test_an_unclear_text_that_no_look_up_finds_is_sent_again_exactly_once(
+    room: Callable[..., Room], answers: list[Outcome], fate: Fate
+) -> None:
+    r = room(answers)
+    await r.spool.write(writes(text()), False)
+    r.run()
+    await r.ends_as(fate, "m0.1.1")
+
+    assert r.account.sent == [("m0.1.1", 1), ("m0.1.1", 2)]
+    assert r.account.looked_up == 3 * len(answers)
+    assert (await r.spool.fates())["m0.1.1"] == fate
+
+
+async def test_a_delivery_that_is_leased_twice_is_sent_once(room: Callable[..., Room]) -> None:
+    r = room()
+    r.account.open.clear()
+    leased = (await r.spool.write(writes(text()))).leased
+    r.dispatcher.take(leased)
+    r.dispatcher.take(leased)
+    await r.bell.until(lambda: bool(r.account.sent))
+    r.dispatcher.take(leased)
+    r.account.open.set()
+    await r.bell.until(lambda: len(r.spool.started) == 2)
+
+    assert r.account.sent == [("m0.1.1", 1)]
+
+
+async def test_a_way_that_is_at_fault_is_left_alone_and_its_queue_stays_in_the_spool(room: Callable[..., Room]) -> None:
+    r = room([Deferred(reason="the account is busy", sender_wide=True)])
+    before = counted("courier.up")
+    r.dispatcher.take((await r.spool.write(writes(text(0)))).leased)
+    await r.ends_as(Fate.WAITING, "m0.1.1")
+    others = [text(n) for n in (1, 2, 3)]
+    r.dispatcher.take((await r.spool.write(writes(*others))).leased)
+    r.run()
+    await r.ends_as(Fate.HANDED_OVER, *(delivery.id for _, delivery in others))
+
+    first, *rest = r.spool.started
+    down, *_ = r.spool.settled
+    assert (first, down.outcome) == ("m0.1.1", "deferred")
+    # Given back while the way was paused, each was started once, after the pause.
+    assert {"m1.1.1": 1, "m2.1.1": 1, "m3.1.1": 1}.items() <= Counter(rest).items()
+    assert counted("courier.up") == before + 1
+
+
+async def test_nothing_is_sent_by_a_way_that_is_paused(room: Callable[..., Room]) -> None:
+    r = room([Deferred(reason="the account is busy", sender_wide=True)])
+    r.dispatcher.take((await r.spool.write(writes(text(0)))).leased)
+    await r.ends_as(Fate.WAITING, "m0.1.1")
+    r.dispatcher.take((await r.spool.write(writes(text(1)))).leased)
+    async with asyncio.timeout(10):
+        while (await r.spool.find("delivery", id="m1.1.1"))[0]["reason"] != "retry":
+            continue
+
+    assert r.account.sent == [("m0.1.1", 1)]
+    assert await r.spool.fates() == {"m0.1.1": "waiting", "m1.1.1": "waiting"}
+
+
+async def test_a_provider_that_refuses_the_account_is_told_to_the_admin_at_once(room: Callable[..., Room]) -> None:
+    r = room([Deferred(reason="authentication failed", code="20003", sender_wide=True)])
+    await r.spool.write(writes(text()), False)
+    r.run()
+    await r.bell.until(lambda: bool(r.relay.sent))
+
+    assert [mail.rcpt_to for mail in r.relay.sent] == [ADMIN]
+
+
+async def test_a_relay_that_is_down_is_told_to_an_employees_phone_by_the_provider(room: Callable[..., Room]) -> None:
+    r = room(alarm_to=(BOB,))
+    told: list[Delivery] = []
+
+    def taken(deliveries: Sequence[Delivery], *, later: bool) -> None:
+        told.extend(deliveries)
+
+    async def stopped_within(_: timedelta) -> bool:
+        return True
+
+    deliverer = Deliverer(
+        spool=r.spool,
+        mail=r.relay,
+        providers={"twilio": r.account},
+        rules=lambda: r.rules,
+        clock=Now(),
+        taken=taken,
+        stopped_within=stopped_within,
+    )
+    _, delivery = by_carrier()
+    await deliverer.down(delivery, Deferred(reason="connection refused", sender_wide=True))
+    await deliverer.down(delivery, Deferred(reason="connection refused", sender_wide=True))
+
+    assert [(d.courier, d.to) for d in told] == [("twilio", BOB)]
+
+
+async def test_a_stop_ends_the_run_at_once_and_what_was_paced_still_waits(room: Callable[..., Room]) -> None:
+    r = room(rate=0.01)
+    await r.spool.write(writes(*(text(n) for n in range(5))), False)
+    r.run()
+    await r.bell.until(lambda: len(r.spool.settled) == 1)
+    await r.stopped()
+
+    assert Counter((await r.spool.fates()).values()) == {"handed_over": 1, "waiting": 4}
+    now = datetime.now(UTC)
+    await r.spool.recover(now)
+    assert len(await r.spool.due(now, 10)) == 4
+
+
+async def test_a_mail_that_fails_three_times_is_parked_and_the_admin_is_told(room: Callable[..., Room]) -> None:
+    r = room()
+    engine = r.engine(*(RuntimeError("a fault") for _ in range(3)))
+    await r.spool.accept(mail())
+    r.run(engine)
+    await r.bell.until(lambda: ADMIN in [m.rcpt_to for m in r.relay.sent])
+    await r.stopped()
+
+    (parked,) = [row for row in await r.spool.find("queue", all=False, limit=10) if row["id"] == "mailmailmai"]
+    assert (parked["fate"], parked["reason"]) == ("held", "parked")
+    assert "2065550102@vtext.com" not in [m.rcpt_to for m in r.relay.sent]
+
+
+async def test_a_mail_that_no_reader_can_take_now_is_tried_again_and_never_parked(room: Callable[..., Room]) -> None:
+    r = room()
+    engine = r.engine(*(ReaderUnavailable("no memory") for _ in range(4)))
+    before = counted("inbound.parked", "")
+    await r.spool.accept(mail())
+    r.run(engine)
+    await r.bell.until(lambda: bool(r.relay.sent))
+    await r.stopped()
+
+    assert [m.rcpt_to for m in r.relay.sent] == ["2065550102@vtext.com"]
+    assert counted("inbound.parked", "") == before
+
+
+async def test_the_sender_of_a_mail_that_is_held_after_its_third_crash_is_told(room: Callable[..., Room]) -> None:
+    r = room()
+    engine = r.engine()
+    await r.spool.write(writes(by_carrier()), False)
+    for _ in range(3):
+        now = datetime.now(UTC)
+        (leased,) = await r.spool.due(now, 10)
+        assert (await r.spool.start(leased, now, 10, None)).done
+        assert r.relay.sent == []
+        assert await engine.recover(now) == 1
+    await r.bell.until(lambda: bool(r.relay.sent))
+
+    assert (await r.spool.fates())["m0.1.1"] == "held"
+    (report,) = r.relay.sent
+    assert report.rcpt_to == JOBS
+    assert b"Not delivered: text to" in report.data
