@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Protocol
 
 from gateway.core.model import (
@@ -198,6 +199,14 @@ class Spool(Protocol):
 
     async def sizes(self) -> dict[str, float]:
         """Gauges: rows by fate ("fate_waiting", ...), unplanned, parked, oldest_seconds, database_bytes, free_bytes."""
+        ...
+
+    async def backup(self, path: Path) -> int:
+        """Writes one consistent state to a new file, mode 0600, not yet fsynced, while all else goes on; its bytes."""
+        ...
+
+    async def check(self, quick: bool = False) -> list[str]:
+        """What is wrong with the store, while all else goes on; [] when it is sound."""
         ...
 
     async def ping(self) -> None:

@@ -45,11 +45,21 @@ def load(config_path: str | None, *, secrets: bool = True) -> Any:
 
 def ask(config: Any, verb: str, *, offline: bool = True, **arguments: Any) -> dict[str, Any]:
     """The daemon's answer, or without a daemon the answer from the store under the state lock; a no ends it."""
-    answer = _from_daemon(config, verb, arguments)
+    answer = ask_daemon(config, verb, **arguments)
     if answer is None:
         if not offline:
             fail(f"no daemon answers at {config.state / 'control.sock'}: start it with gateway serve", UNAVAILABLE)
-        answer = _from_store(config, verb, arguments)
+        answer = _said_yes(_from_store(config, verb, arguments))
+    return answer
+
+
+def ask_daemon(config: Any, verb: str, *, wait_seconds: float = 60, **arguments: Any) -> dict[str, Any] | None:
+    """The daemon's answer, or None without a daemon; a no ends the command."""
+    answer = _from_daemon(config, verb, arguments, wait_seconds)
+    return None if answer is None else _said_yes(answer)
+
+
+def _said_yes(answer: dict[str, Any]) -> dict[str, Any]:
     if "error" in answer:
         fail(answer["error"], int(answer.get("exit", NO)))
     return answer
@@ -65,9 +75,9 @@ def _from_store(config: Any, verb: str, arguments: Mapping[str, Any]) -> dict[st
         fail(error.text, error.exit_code)
 
 
-def _from_daemon(config: Any, verb: str, arguments: Mapping[str, Any]) -> dict[str, Any] | None:
+def _from_daemon(config: Any, verb: str, arguments: Mapping[str, Any], wait_seconds: float) -> dict[str, Any] | None:
     path = config.state / "control.sock"
-    connection = _Unix(path)
+    connection = _Unix(path, wait_seconds)
     body = json.dumps({"verb": verb, "arguments": {**arguments}}).encode()
     try:
         connection.request("POST", "/command", body, {"Content-Type": "application/json"})
@@ -85,8 +95,8 @@ def _from_daemon(config: Any, verb: str, arguments: Mapping[str, Any]) -> dict[s
 
 
 class _Unix(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=60)
+    def __init__(self, path: Path, wait_seconds: float) -> None:
+        super().__init__("localhost", timeout=wait_seconds)
         self._path = path
 
     def connect(self) -> None:

@@ -26,7 +26,7 @@ class SpoolCorrupt(Exception):
     """The database file is damaged or not ours."""
 
     def __init__(self, path: Path, what: str) -> None:
-        super().__init__(f"{path}: {what}; put a good copy back with `gateway db restore`")
+        super().__init__(f"{path}: {what}; put a good copy back with `gateway db restore FILE`")
         self.path = path
 
 
@@ -47,6 +47,8 @@ def connect(path: Path, *, check: bool | None = None) -> apsw.Connection:
     Raises SpoolCorrupt, SpoolUnusable, or the error of apsw that the file system caused.
     """
     check_library(apsw.sqlite_lib_version())
+    if restoring(path).exists():
+        raise SpoolCorrupt(path, "a restore was interrupted")
     _create(path)
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=200)
     try:
@@ -73,6 +75,11 @@ def connect_reader(path: Path) -> apsw.Connection:
     return connection
 
 
+def restoring(path: Path) -> Path:
+    """What lies beside the database while a restore changes its files: there may be no whole database then."""
+    return path.with_name(f"{path.name}.restoring")
+
+
 def check_pages(connection: apsw.Connection, path: Path) -> None:
     """Raises SpoolCorrupt with the first fault that SQLite finds in the file."""
     said = str(connection.execute("PRAGMA quick_check(1)").fetchall()[0][0])
@@ -94,7 +101,7 @@ def migrate(connection: apsw.Connection, path: Path) -> None:
     if version > known[-1][0]:
         raise SpoolUnusable(
             f"{path} was written by a newer gateway (schema {version}, this one knows {known[-1][0]}): "
-            "install that version again, or put back the copy from before the upgrade with `gateway db restore`"
+            "install that version again, or put back the copy from before the upgrade with `gateway db restore FILE`"
         )
     for number, statements in known:
         if number > version:

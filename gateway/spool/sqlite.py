@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
@@ -20,7 +21,7 @@ from gateway.core.model import Confirmation, Consent, Inbound
 from gateway.core.work import Delivery, Facts, Needs, Plan, Settlement, Writes
 from gateway.events import emit
 from gateway.ports import Budget, Clock, Committed, Fingerprint, Recovered, SpoolUnavailable, Started, Stored
-from gateway.spool import accept, attempt, commit, database, due, gather, marks, purge, views
+from gateway.spool import accept, attempt, commit, copy, database, due, gather, marks, purge, views
 from gateway.spool.clerk import Clerk
 from gateway.spool.rows import Shown, stamp
 
@@ -49,6 +50,8 @@ class SqliteSpool:
         self._lease = timedelta(seconds=lease_seconds)
         self._timezone = timezone
         self._ended = purge.Ended()  # belongs to the reading thread
+        self._errand = asyncio.Lock()  # one backup or check at a time
+        self._closing = threading.Event()  # ends them
         self._full = False  # whether the disk was under the floor at the last accept
         self._writer = Clerk("spool", lambda: database.connect(path, check=True), begin="BEGIN IMMEDIATE")
         # A view of its own for each reader: jobs do not share a transaction.
@@ -68,8 +71,10 @@ class SqliteSpool:
 
     async def close(self) -> None:
         """Answers what was asked, then closes the file."""
-        await self._reader.stop()
-        await self._writer.stop()
+        self._closing.set()
+        async with self._errand:
+            await self._reader.stop()
+            await self._writer.stop()
 
     async def accept(
         self, inbound: Inbound, prints: Sequence[Fingerprint] = (), consents: Sequence[Consent] = ()
@@ -177,6 +182,14 @@ class SqliteSpool:
         now = self._clock.now()
         return await self._reader.ask(lambda connection: purge.sizes(connection, self._path, now, self._ended))
 
+    async def backup(self, path: Path) -> int:
+        """See ports.Spool.  A file that was left at `path` is replaced; `floor_bytes` of its disk stay free."""
+        return await self._aside(lambda: self._backup(path))
+
+    async def check(self, quick: bool = False) -> list[str]:
+        """See ports.Spool.  `quick` leaves out whether indexes and tables agree."""
+        return await self._aside(lambda: copy.check(self._path, quick=quick, stop=self._closing))
+
     async def ping(self) -> None:
         """See ports.Spool."""
         now = self._clock.now()
@@ -184,6 +197,21 @@ class SqliteSpool:
 
     async def _write(self, call: Callable[[apsw.Connection], T]) -> T:
         return await self._writer.ask(call)
+
+    async def _aside(self, call: Callable[[], T]) -> T:
+        """What takes minutes, on a thread and a connection of its own."""
+        async with self._errand:
+            try:
+                return await asyncio.to_thread(call)
+            except (apsw.Error, OSError) as error:
+                raise SpoolUnavailable(str(error)) from error
+
+    def _backup(self, path: Path) -> int:
+        path.unlink(missing_ok=True)
+        disk = os.statvfs(path.parent)
+        if disk.f_bavail * disk.f_frsize < self._path.stat().st_size + self._floor:
+            raise SpoolUnavailable(f"{path.parent} has no room for a copy")
+        return copy.backup(self._path, path, self._closing)
 
     def _until(self, now: datetime) -> int:
         return stamp(now + self._lease)

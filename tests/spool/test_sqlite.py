@@ -81,7 +81,7 @@ async def test_a_damaged_file_is_named_with_its_remedy_and_left_as_it_is(path: P
         path.write_bytes(content)
     before = path.read_bytes()
 
-    with pytest.raises(SpoolCorrupt, match=r"gateway\.db: .*`gateway db restore`"):
+    with pytest.raises(SpoolCorrupt, match=r"gateway\.db: .*`gateway db restore FILE`"):
         await SqliteSpool(path, clock=clock).open()
     assert path.read_bytes() == before
 
