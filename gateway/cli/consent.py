@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from gateway.cli import roll
 from gateway.cli.common import actor, ask, config_option, json_option, load, print_json, table
 
 METHODS = ["paper", "web", "keyword", "verbal", "mail", "job_system", "import"]
@@ -15,7 +16,7 @@ def command() -> click.Command:
 
 
 @click.group(
-    help="Show, grant and revoke consent.  The ledger is append-only; a STOP is lifted only by the phone itself."
+    help="Show, grant, revoke, import and export consent.  The ledger is append-only; only a phone lifts its own STOP."
 )
 def consent() -> None:
     """The group itself does nothing."""
@@ -32,7 +33,7 @@ def show(phone: str, as_json: bool, config_path: str | None) -> None:
         print_json(rows)
     elif rows:
         columns = ("at", "phone", "action", "class", "method", "evidence", "recorded_by")
-        table(columns, ([r.get(c) for c in columns] for r in rows))
+        table(columns, ([r["klass" if c == "class" else c] for c in columns] for r in rows))
     if phone and not as_json:
         click.echo(f"{answer['phone']}: {answer['standing']}")
 
@@ -72,6 +73,10 @@ def revoke(phone: str, method: str, evidence: str, as_json: bool, config_path: s
         load(config_path, secrets=False), "consent.revoke", phone=phone, method=method, evidence=evidence, actor=actor()
     )
     _told(answer["rows"], "will not be texted", as_json)
+
+
+consent.add_command(roll.import_)
+consent.add_command(roll.export)
 
 
 def _told(rows: list[dict[str, object]], words: str, as_json: bool) -> None:

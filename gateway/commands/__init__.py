@@ -12,6 +12,9 @@ from typing import Any
 from gateway.commands.answer import Answer, CommandFailed
 from gateway.commands.ledger import Ledger
 from gateway.commands.queue import Queue
+from gateway.commands.report import Report
+from gateway.commands.roll import Roll
+from gateway.commands.store import Store
 from gateway.commands.texts import Texts
 from gateway.config import Config
 from gateway.core.work import Delivery
@@ -38,6 +41,7 @@ class Commands:
         texts = Texts(config=config, spool=spool, reader=reader, doorman=doorman, clock=clock)
         queue = Queue(config=config, spool=spool, take=take, refill=refill)
         ledger = Ledger(config=config, spool=spool, clock=clock)
+        store = Store(config=config, spool=spool)
         self._verbs: dict[str, Callable[..., Awaitable[Answer]]] = {
             "status": self.status,
             "send": texts.send,
@@ -52,8 +56,11 @@ class Commands:
             "consent.show": ledger.show,
             "consent.grant": ledger.grant,
             "consent.revoke": ledger.revoke,
+            **_tables(config, spool, clock),
             "carriers.confirm": ledger.confirm,
             "carriers.confirmed": ledger.confirmed,
+            "db.backup": store.backup,
+            "db.check": store.check,
         }
 
     async def run(self, verb: str, arguments: dict[str, Any]) -> Answer:
@@ -77,3 +84,15 @@ class Commands:
     async def status(self) -> Answer:
         """Sizes of the queue, and that the daemon lives."""
         return {"rows": [dict(await self._spool.sizes())]}
+
+
+def _tables(config: Callable[[], Config], spool: Spool, clock: Clock) -> dict[str, Callable[..., Awaitable[Answer]]]:
+    """The verbs that take or give whole tables."""
+    roll = Roll(config=config, spool=spool, clock=clock)
+    report = Report(config=config, spool=spool, clock=clock)
+    return {
+        "consent.import": roll.imported,
+        "consent.export": roll.exported,
+        "report.usage": report.usage,
+        "report.deliveries": report.deliveries,
+    }

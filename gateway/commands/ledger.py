@@ -10,6 +10,7 @@ from gateway.commands.answer import Answer, CommandFailed
 from gateway.config import Config
 from gateway.core import phone as phones
 from gateway.core.carrier import needs_confirmation, render
+from gateway.core.consent_csv import CLASSES, METHODS, PROVEN
 from gateway.core.model import Confirmation, Consent, Phone
 from gateway.core.policy import Standing, standing
 from gateway.core.rules import Rules
@@ -17,9 +18,6 @@ from gateway.core.work import Needs, Writes
 from gateway.events import emit
 from gateway.ports import Clock, Spool
 
-METHODS = ("paper", "web", "keyword", "verbal", "mail", "job_system", "import")
-CLASSES = ("informational", "marketing")
-PROVEN = ("paper", "web", "keyword")  # what marketing needs
 MOST = 1_000_000  # rows of one answer
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ EXPORTED = (
 )
 
 _MOST_CHARS = 1000  # of one cell
+_LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _OLDEST_YEAR = 1990  # before texts: a slip of the pen
 _FORMULA = ("=", "+", "-", "@")
@@ -77,7 +77,7 @@ class Sheet:
 
 def lines(text: str) -> Iterator[str]:
     """The lines of a file with their ends, as `read` takes them."""
-    return iter(io.StringIO(text.removeprefix("\ufeff"), newline=""))
+    return (found.group() for found in _LINE.finditer(text.removeprefix("\ufeff")))
 
 
 def read(source: Iterable[str], country: str, now: datetime, timezone: tzinfo) -> Sheet:
@@ -185,7 +185,7 @@ def written(rows: Iterable[Mapping[str, object]], columns: Sequence[str], *, hea
 
     `raw` is what a stranger wrote: where a spreadsheet would take it for a formula an apostrophe stands before it.
     """
-    out = io.StringIO(newline="")
+    out = _Written()
     writer = csv.writer(out, lineterminator="\n")
     if header:
         writer.writerow(columns)
@@ -193,7 +193,17 @@ def written(rows: Iterable[Mapping[str, object]], columns: Sequence[str], *, hea
         raw = str(row.get("raw") or "")
         shown = {**row, "raw": f"'{raw}" if raw.lstrip().startswith(_FORMULA) else raw}
         writer.writerow(["" if shown.get(name) is None else str(shown[name]) for name in columns])
-    return out.getvalue()
+    return "".join(out.parts)
+
+
+class _Written:
+    """A file in memory, as far as csv.writer needs one."""
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+
+    def write(self, part: str) -> None:
+        self.parts.append(part)
 
 
 def _records(source: Iterable[str]) -> Iterator[tuple[int, list[str]] | Problem]:

@@ -8,6 +8,9 @@
     confirmations                                      by employee
     unconfirmed    since, limit=200                    paid texts without a receipt; for the daemon, so times are values
     usage          sender=None, limit=1000, offset=0   segments by sender and period, newest period first
+    texts_out      since, until                        see reports.py, as for the next two: counts by group
+    texts_in       since, until
+    deliveries_by  since, until, sender=None
     raw            id                                  id, kind, raw (bytes as latin-1) of an inbound; [] when not known
                                                        or when retention took the bytes
 
@@ -22,6 +25,7 @@ from collections.abc import Callable
 import apsw
 
 from gateway.spool.marks import unconfirmed
+from gateway.spool.reports import deliveries_by, texts_in, texts_out
 from gateway.spool.rows import Shown, one, shown
 from gateway.spool.story import delivery, story
 
@@ -163,5 +167,8 @@ VIEWS: dict[str, Callable[..., list[Shown]]] = {
     "confirmations": confirmations,
     "unconfirmed": unconfirmed,
     "usage": usage,
+    "texts_out": texts_out,
+    "texts_in": texts_in,
+    "deliveries_by": deliveries_by,
     "raw": raw,
 }
