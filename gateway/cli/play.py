@@ -79,7 +79,7 @@ async def _answer(stage: Stage) -> None:
     text = f"10 is fine, see you then!\n\nOn Tuesday Maria wrote:\n{quoted}\n"
     await stage.mail(
         to,
-        f"Re: {reply.message['Subject']}",
+        str(reply.message["Subject"]),
         text,
         "<answer.1@shop.example.com>",
         In_Reply_To=reply.message["Message-ID"],
@@ -183,7 +183,7 @@ async def _stay(stage: Stage, folder: Path) -> None:
                 "",
                 f"  gateway send -c {config} bob 'Coffee?'",
                 f"  gateway send -c {config} 202-555-0103 'Your car is ready'",
-                f"  printf 'Subject: RO 1045\\n\\nBrakes done.\\n' | curl -s smtp://{smtp} "
+                f"  printf 'Subject: RO 1045\\n\\nBrakes done.\\n' | curl -s --crlf smtp://{smtp} "
                 f"--mail-from {SHOP} --mail-rcpt alice@{DOMAIN} -T -",
                 f"  curl -s {stage.world.api_url}/simulator/text -d "
                 f'\'{{"from": "{ALICE}", "to": "{OURS}", "body": "On my way"}}\'   # Alice texts back',
