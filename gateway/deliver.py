@@ -73,18 +73,19 @@ class Deliverer:
                 delivery, now, _ledger(delivery, facts), self._budget(delivery, rules, now)
             )
             if started.done:
-                running = replace(delivery, fate=Fate.SENDING, attempt=delivery.attempt + 1, posted_at=now)
-                outcome = await self._send(running, message, rules)
                 if started.alarm:
                     await self._warn(delivery, started, rules, now, facts)
-                return outcome
+                running = replace(delivery, fate=Fate.SENDING, attempt=delivery.attempt + 1, posted_at=now)
+                return await self._send(running, message, rules)
             if started.reason == "budget":
-                held = verdict.over_budget(delivery, rules, now, facts, alarm=started.alarm)
+                # Its id is that of the day, so saying it for every text says it once, whatever a kill has lost.
+                held = verdict.over_budget(delivery, rules, now, facts, alarm=True)
                 await self._settle(delivery, held)
                 return None
             if started.reason != "ledger":
                 return None
         await self._spool.release(delivery.id, self._clock.now() + timedelta(seconds=1), "retry")
+        self._taken((), later=True)
         return None
 
     async def _facts(self, delivery: Delivery) -> Facts:
@@ -127,7 +128,11 @@ class Deliverer:
         text = f"Sender {delivery.sender} has used half of its budget or more: {spent}.\n\nOver it texts are held.\n"
         key = f"half.{delivery.sender}.{now.astimezone(rules.timezone):%Y-%m-%d}"
         subject = f"Half of the budget of {delivery.sender} is used"
-        await self._raise(key, subject, text, facts)
+        try:
+            await self._raise(key, subject, text, facts)
+        except SpoolUnavailable as error:
+            # The text is committed as leaving; its alarm must not keep it from that.
+            emit("spool.failed", error=str(error), during="warning of a budget", delivery=delivery.id)
         emit("budget.warned", sender=delivery.sender, day=started.spent_day, month=started.spent_month)
 
     async def _send(self, delivery: Delivery, message: Message | None, rules: Rules) -> Outcome:

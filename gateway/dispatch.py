@@ -108,7 +108,7 @@ class Dispatcher:
                 self._next[delivery.id] = delivery
                 continue
             way = self._way(delivery)
-            if way.full or self._bytes > MOST_BYTES:
+            if way.full or (way.name == MAIL and self._bytes > MOST_BYTES):
                 self._more = True
                 self._spawn(self._give_back(delivery, self._clock.now(), "pacing"))
             else:
@@ -241,6 +241,8 @@ class Dispatcher:
     async def _give_back(self, delivery: Delivery, due: datetime, reason: str) -> None:
         try:
             await self._spool.release(delivery.id, due, reason)
+            if reason != "pacing":
+                self._wake.set()
         except SpoolUnavailable as error:
             emit("spool.failed", error=str(error), during="giving back", delivery=delivery.id)
 
@@ -251,6 +253,8 @@ class Dispatcher:
                 emit("courier.up", courier=delivery.courier, number=delivery.number)
                 way.failures = 0
             return
+        if time.monotonic() < way.open_until:
+            return  # it was under way when the breaker opened: one fault, not one more
         way.failures += 1
         way.open_until = time.monotonic() + min(2.0**way.failures, 60.0)
         if way.failures == 1:

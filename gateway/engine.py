@@ -62,6 +62,7 @@ class Engine:
         self._bytes = 0  # of those that wait
         self._known: set[str] = set()
         self._faults: dict[str, int] = {}
+        self._untold: set[str] = set()  # held deliveries whose report could not be written yet
         self._arrival = asyncio.Event()
         self._behind = True  # the spool may hold inbounds that memory does not
         self._stopping = False
@@ -252,12 +253,14 @@ class Engine:
         """Takes back what dead hands held; how many attempts they left open.  What is held for a person is told."""
         rules = self._rules()
         found = await self._spool.recover(now, rules.lookup_after[0], until=until)
-        facts = await self._spool.gather(Needs(deliveries=frozenset(found.held)))
+        self._untold.update(found.held)
+        facts = await self._spool.gather(Needs(deliveries=frozenset(self._untold)))
         for delivery in facts.deliveries.values():
             message = facts.messages.get(delivery.message)
             if message is not None:
                 told = notice.failure(message, delivery.note, "4.4.2", Fate.HELD, rules, now)
                 self._dispatcher.take((await self._spool.write(told)).leased)
+            self._untold.discard(delivery.id)
         return found.attempts
 
     async def _purger(self) -> None:

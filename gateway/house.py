@@ -137,6 +137,7 @@ def _relay(config: Config) -> RelayCourier:
         username=relay.username,
         password=relay.password.reveal() if relay.password else "",
         local_hostname=config.rules.domain,
+        senders=tuple(filter(None, (f"@{config.rules.domain}", relay.sender))),
     )
 
 

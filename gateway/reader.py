@@ -152,7 +152,10 @@ class MailReader:
         if child is not None and child.returncode is None and slot.mails < self._limits.mails_per_child:
             return child
         slot.kill()
-        slot.child, slot.mails = await self._spawn(), 0
+        settings = self._settings
+        slot.child = await self._spawn()
+        # What was configured while it started, it does not know: the next mail gets another child.
+        slot.mails = 0 if settings is self._settings else self._limits.mails_per_child
         return slot.child
 
     async def _spawn(self) -> Process:

@@ -78,16 +78,19 @@ class Bell:
 
 
 class Relay:
-    """A `ports.MailCourier` that gives these answers, then takes everything."""
+    """A `ports.MailCourier` that gives these answers, then takes everything.  While `open` is not set it is slow."""
 
     def __init__(self, bell: Bell, answers: Iterable[Outcome] = ()) -> None:
         self._bell = bell
         self._answers = iter(answers)
         self.sent: list[MailParcel] = []
+        self.open = asyncio.Event()
+        self.open.set()
 
     async def send(self, parcel: MailParcel) -> Outcome:
         self.sent.append(parcel)
         self._bell.ring()
+        await self.open.wait()
         return next(self._answers, Accepted())
 
 
@@ -189,10 +192,10 @@ def text(n: int = 0, to: Phone | None = None, **changes: Any) -> tuple[Message, 
     return message, replace(delivery, **changes)
 
 
-def by_carrier(n: int = 0) -> tuple[Message, Delivery]:
+def by_carrier(n: int = 0, data: bytes = b"From: x\r\n\r\nhi\r\n") -> tuple[Message, Delivery]:
     """The same, to Bob's carrier."""
     to = "2065550102@vtext.com"
-    parcel = MailParcel(mail_from="b-x@sms.example.com", rcpt_to=to, data=b"From: x\r\n\r\nhi\r\n")
+    parcel = MailParcel(mail_from="b-x@sms.example.com", rcpt_to=to, data=data)
     message, delivery = text(n, BOB)
     lane = f"mail|{delivery.id}"
     return message, replace(delivery, courier="mail", lane=lane, number="", to=to, sender="", parcel=parcel)

@@ -104,8 +104,23 @@ async def room(tmp_path: Path) -> AsyncIterator[Callable[..., Room]]:
     yield make
     for one in made:
         one.account.open.set()
+        one.relay.open.set()
         await one.stopped()
     await real.close()
+
+
+async def test_large_mails_for_a_slow_relay_hold_up_no_text(room: Callable[..., Room]) -> None:
+    r = room()
+    r.relay.open.clear()
+    mails = [by_carrier(n, data=b"x" * (9 << 20)) for n in range(100, 105)]
+    texts = [text(n, phone(n)) for n in range(30)]
+    await r.spool.write(writes(*mails), False)
+    await r.spool.write(writes(*texts), False)
+    r.run()
+    await r.ends_as(Fate.HANDED_OVER, *(delivery.id for _, delivery in texts))
+
+    assert len(r.account.sent) == 30
+    r.relay.open.set()
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from gateway.core import phone as phones
 from gateway.core.model import MailAddr, Phone
 
 # Local parts with a meaning of their own: no employee, group, number or template may bear these names.
-RESERVED = frozenset({"postmaster", "abuse", "enroll", "preview", "optin", "optout"})
+RESERVED = frozenset({"postmaster", "abuse", "enroll", "preview", "optin", "optout", "mail"})
 
 LONGEST_LOCAL = 64  # octets, RFC 5321 4.5.3.1.1
 LONGEST_DOMAIN = 255  # octets, RFC 5321 4.5.3.1.2

@@ -42,8 +42,11 @@ class RelayCourier:
         connections: int = 4,
         timeouts: Timeouts | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        senders: tuple[str, ...] | None = None,
     ) -> None:
+        """`senders`: our own envelope senders, "@domain" for all of a domain; None = all but the null sender."""
         self._host = host
+        self._senders = senders
         self._timeouts = timeouts or Timeouts()
         self._turn = asyncio.Semaphore(connections)
         self._relay = Relay(
@@ -113,7 +116,7 @@ class RelayCourier:
                 return None
             link.used = True
             if reply.code // 100 != good:
-                return self._said_no(step, reply)
+                return self._said_no(step, reply, parcel)
         return await self._content(client, _DOT.sub(b"..", data) + b".\r\n")
 
     async def _content(self, client: SMTP, content: bytes) -> Outcome:
@@ -131,22 +134,28 @@ class RelayCourier:
             queued = _QUEUE_ID.search(reply.message)
             return Accepted(remote_id=queued[1] if queued else "", note=f"handed over to {self._host}: {answer}")
         if reply.code // 100 in (4, 5):
-            return self._said_no("the content", reply)
+            return self._said_no("the content", reply, None)
         return Unclear(reason=f"{self._host} answered the content with {answer}")
 
-    def _said_no(self, step: str, reply: SMTPResponse) -> Outcome:
+    def _said_no(self, step: str, reply: SMTPResponse, parcel: MailParcel | None) -> Outcome:
         reason = f"{self._host} answered {step} with {reply.code} {line(reply.message)}"
         code = _code(reply.code, reply.message)
         if reply.code in _LOGIN_CODES:
             remedy = "check [relay] tls, username and password"
             return Deferred(reason=f"{reason}; {remedy}", code=code, sender_wide=True)
-        if reply.code // 100 == 5 and step == "MAIL" and not code.startswith(("5.3.4", "552")):
-            # The relay refuses the sender, not the recipient: every other mail would meet the same.
+        about_sender = step == "MAIL" and not code.startswith(("5.3.4", "552"))
+        if reply.code // 100 == 5 and about_sender and parcel is not None and self._is_ours(parcel.mail_from):
+            # The relay refuses us, not the recipient: every other mail of ours would meet the same.
             remedy = "it may take one sender only: see [relay] sender"
             return Deferred(reason=f"{reason}; {remedy}", code=code, sender_wide=True)
         if reply.code // 100 == 5:
             return Refused(reason=reason, code=code)
         return Deferred(reason=reason, code=code)
+
+    def _is_ours(self, mail_from: str) -> bool:
+        if self._senders is None:
+            return bool(mail_from)
+        return any(mail_from == s or (s[:1] == "@" and mail_from.endswith(s)) for s in self._senders)
 
     async def _reset(self, link: Link, outcome: Outcome) -> bool:
         """Whether the connection stands between two mails again."""

@@ -31,10 +31,15 @@ _ORPHANS = (
     ("raw mail", "inbound", "SELECT inbound FROM raw WHERE inbound NOT IN (SELECT seq FROM inbound)"),
 )
 # Due before now: it would leave at the next start, and may have left after the backup was taken.
+# A carrier mail counts as a paid text where its refusal would make one.
 _HOLD_TEXTS = """
-UPDATE delivery SET fate = 'held', reason = ?, note = ?, lease_until = NULL WHERE courier <> 'mail'
-  AND fate = 'waiting' AND due_at <= ?
+UPDATE delivery SET fate = 'held', reason = ?, note = ?, lease_until = NULL
+WHERE (courier <> 'mail' AND fate = 'waiting' AND due_at <= ?)
+   OR (courier <> 'mail' AND fate = 'held' AND reason = 'budget')
+   OR (courier = 'mail' AND fate IN ('waiting', 'sending') AND ways <> '[]')
 """
+# What was unclear may have been sent again and accepted after the backup: it is adopted where found, else held.
+_NO_RESEND = "UPDATE delivery SET resends = max(resends, 1) WHERE courier <> 'mail' AND fate IN ('sending', 'unknown')"
 # Its plan, made anew, would text again; a hook is a person's words, which at most arrive twice as mail.
 _PARK_MAILS = """
 UPDATE inbound SET planned_at = ?, parked = ?, lease_until = NULL WHERE kind = 'mail' AND planned_at IS NULL
@@ -183,6 +188,7 @@ def _hold(part: Path, now: datetime) -> tuple[int, int]:
         with connection:  # one transaction
             connection.execute(_HOLD_TEXTS, (RESTORED, _NOTE, stamp(now)))
             held = connection.changes()
+            connection.execute(_NO_RESEND)
             connection.execute(_PARK_MAILS, (stamp(now), f"{RESTORED}: {_NOTE}"))
             parked = connection.changes()
         connection.pragma("wal_checkpoint(TRUNCATE)")

@@ -71,6 +71,16 @@ async def test_4xx_is_deferred_and_5xx_refused_at_every_step(
     assert relay.steps.count("MAIL") == 1
 
 
+async def test_a_refused_sender_that_is_not_ours_is_refused_alone(hop: Start, courier: Make) -> None:
+    relay = await hop()
+    relay.says["MAIL"] = "550 5.1.8 unknown sender"
+    ours = courier(relay.port, senders=("@sms.example.com",))
+
+    assert isinstance(await send(ours, replace(PARCEL, mail_from="scan@unknown.local")), Refused)
+    assert isinstance(await send(ours, replace(PARCEL, mail_from="")), Refused)
+    assert isinstance(await send(ours, replace(PARCEL, mail_from="b-abc@sms.example.com")), Deferred)
+
+
 async def test_a_mail_that_is_too_large_for_the_relay_is_refused_alone(hop: Start, courier: Make) -> None:
     relay = await hop()
     relay.says["MAIL"] = "552 5.3.4 message too big"

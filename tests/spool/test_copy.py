@@ -13,6 +13,7 @@ import apsw
 import pytest
 from spooled import NOON, SECOND, carrier_mail, delivery, hook, mail, planned, started, state_of
 
+from gateway.core.model import Fate
 from gateway.ports import SpoolUnavailable
 from gateway.spool import copy, database
 from gateway.spool.sqlite import SqliteSpool
@@ -99,6 +100,8 @@ def test_a_backup_never_writes_over_a_file(path: Path) -> None:
         pytest.param(delivery(due_at=NOON + 60 * SECOND), "held", "restored", id="paid text due since the backup"),
         pytest.param(delivery(due_at=LATER + SECOND), "waiting", "", id="paid text due after the restore"),
         pytest.param(carrier_mail(), "waiting", "", id="mail to a carrier"),
+        pytest.param(carrier_mail(ways=("service",)), "held", "restored", id="mail whose refusal makes a paid text"),
+        pytest.param(delivery(fate=Fate.HELD, reason="budget"), "held", "restored", id="text held for its budget"),
     ],
 )
 async def test_what_may_have_been_texted_for_money_since_the_backup_waits_for_a_person(
@@ -130,6 +133,8 @@ async def test_a_paid_text_under_way_in_the_backup_is_looked_up_not_held(path: P
     await again.close()
 
     assert (row["fate"], row["reason"]) == ("unknown", "lookup")
+    # It may have been sent again after the backup, so it is never sent again by itself.
+    assert row["resends"] == 1
 
 
 async def test_a_mail_without_a_plan_in_the_backup_is_parked_and_can_be_let_go(path: Path, clock) -> None:
