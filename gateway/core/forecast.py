@@ -42,7 +42,13 @@ def preview(intent: Preview, desk: Desk) -> Writes:
 
 
 def _shown(row: dict[str, object]) -> str:
-    return "\n".join(f"{name}: {row[name]}" for name in _SHOWN if row[name] not in (None, "", []))
+    return "\n".join(f"{name}: {_plain(row[name])}" for name in _SHOWN if row[name] not in (None, "", []))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, dict):
+        return " ".join(str(v) for v in value.values())
+    return " ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def forecast(target: object, desk: Desk) -> list[dict[str, object]]:

@@ -134,7 +134,7 @@ def test_a_mail_to_preview_is_answered_and_texts_nobody() -> None:
     assert "<m1@shop.example.com>" == written(first)["In-Reply-To"]
     assert (
         "to: +12025550143\nkind: customer\ntext: Your car is ready.\nencoding: GSM-7\nsegments: 1\nunits: 18\n"
-        "route: {'courier': 'twilio', 'number': 'service', 'from': '+12025550100', 'address': '+12025550143'}\n"
+        "route: twilio service +12025550100 +12025550143\n"
         "rule: customer: twilio number service\nconsent: informational by paper 2026-11-22\n\nNothing was sent.\n"
     ) == words(first)
     assert "refused: mallory is neither an employee nor a group" in words(second)
