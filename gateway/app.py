@@ -224,8 +224,7 @@ def _ending(config: Config, now: datetime) -> list[str]:
     today = now.astimezone(config.rules.timezone).date()
     used: dict[str, list[str]] = {}
     for employee in config.rules.employees:
-        row = config.rules.carriers.carriers.get(employee.carrier)
-        channel = row.channels.get(employee.channel) if row else None
+        channel = config.rules.channel(employee)
         text = warning(channel, today) if channel else ""
         if text:
             used.setdefault(text, []).append(employee.name)

@@ -78,9 +78,7 @@ class Deliverer:
                 running = replace(delivery, fate=Fate.SENDING, attempt=delivery.attempt + 1, posted_at=now)
                 return await self._send(running, message, rules)
             if started.reason == "budget":
-                # Its id is that of the day, so saying it for every text says it once, whatever a kill has lost.
-                held = verdict.over_budget(delivery, rules, now, facts, alarm=True)
-                await self._settle(delivery, held)
+                await self._settle(delivery, verdict.over_budget(delivery, rules, now, facts))
                 return None
             if started.reason != "ledger":
                 return None

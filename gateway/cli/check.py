@@ -78,8 +78,7 @@ def _domains(config: Any) -> list[str]:
     used: dict[str, list[str]] = {}
     today = date.today()  # noqa: DTZ011 - the admin's own calendar
     for employee in config.rules.employees:
-        row = config.rules.carriers.carriers.get(employee.carrier)
-        channel = row.channels.get(employee.channel) if row else None
+        channel = config.rules.channel(employee)
         if channel is not None and channel.address and not routable(channel, today):
             used.setdefault(channel.domain, []).append(employee.name)
     found = asyncio.run(look_up(used, config.dns_servers)) if used else {}

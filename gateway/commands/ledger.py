@@ -102,8 +102,7 @@ class Ledger:
         person = rules.employee(employee)
         if person is None:
             raise CommandFailed(f"there is no employee named {employee!r}{_like(employee, rules)}")
-        row = rules.carriers.carriers.get(person.carrier)
-        channel = row.channels.get(person.channel) if row else None
+        channel = rules.channel(person)
         address = render(channel, person.phone) if channel else None
         if channel is None or address is None:
             raise CommandFailed(f"{employee} has no carrier address to confirm")

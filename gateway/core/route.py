@@ -131,20 +131,21 @@ def _carrier_way(
 ) -> CarrierWay | NoWay:
     if not employee.carrier:
         return NoWay(reason="no carrier is set", code="5.1.1")
-    row = rules.carriers.carriers.get(employee.carrier)
-    channel = row.channels.get(employee.channel) if row else None
-    if row is None or channel is None:
+    channel = rules.channel(employee)
+    if channel is None:
         return NoWay(reason=f"carrier {employee.carrier} has no {employee.channel} gateway", code="5.1.1")
     why = carriers.routable(channel, today)
     if why:
         return NoWay(reason=why, code="5.1.6")
     address = carriers.render(channel, employee.phone)
     if address is None:
-        return NoWay(reason=f"{row.name} takes no number of this country", code="5.1.3")
+        return NoWay(reason=f"{channel.name} takes no number of this country", code="5.1.3")
     if carriers.needs_confirmation(channel) and (confirmation is None or confirmation.address != address):
         remedy = f"confirm it with: gateway carriers confirm {employee.name}"
-        return NoWay(reason=f"{row.name}: nobody has confirmed that {channel.domain} works; {remedy}", code="5.7.1")
-    return CarrierWay(channel=channel, address=address, rule=f"carrier {row.id}.{channel.channel} ({channel.status})")
+        return NoWay(reason=f"{channel.name}: nobody has confirmed that {channel.domain} works; {remedy}", code="5.7.1")
+    return CarrierWay(
+        channel=channel, address=address, rule=f"carrier {channel.carrier}.{channel.channel} ({channel.status})"
+    )
 
 
 def _number(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from gateway.core.carrier import CarrierTable
+from gateway.core.carrier import CarrierTable, Channel
 from gateway.core.model import Phone
 
 
@@ -114,6 +114,11 @@ class Rules:
     def employee(self, name: str) -> Employee | None:
         """The employee of that name."""
         return next((e for e in self.employees if e.name == name), None)
+
+    def channel(self, employee: Employee) -> Channel | None:
+        """The row of the carrier table that an employee's texts go by; None where he names none, or one without it."""
+        carrier = self.carriers.carriers.get(employee.carrier)
+        return carrier.channels.get(employee.channel) if carrier else None
 
     def employee_at(self, phone: str) -> Employee | None:
         """The employee with that E.164."""

@@ -251,16 +251,17 @@ def vetoed(delivery: Delivery, message: Message | None, no: policy.No, rules: Ru
     return _settled(delivery, "vetoed", Fate.REFUSED, code=no.code, note=why, writes=told)
 
 
-def over_budget(delivery: Delivery, rules: Rules, now: datetime, facts: Facts, *, alarm: bool) -> Settlement:
-    """A text over its sender's budget is held, and the admin is told once a day."""
+def over_budget(delivery: Delivery, rules: Rules, now: datetime, facts: Facts) -> Settlement:
+    """A text over its sender's budget is held, and the admin is told once a day.
+
+    The alarm's id is that of the day: every text says it, and it is written once, whatever a kill has lost.
+    """
     why = f"the budget of sender {delivery.sender} is used up"
-    told = Writes()
-    if alarm:
-        day = f"{now.astimezone(rules.timezone):%Y-%m-%d}"
-        text = f"{why[0].upper()}{why[1:]}: its texts are held.\n\n"
-        text += f"Send them: gateway queue release --sender {delivery.sender}\n"
-        key = f"budget.{delivery.sender}.{day}"
-        told = notice.alarm(key, f"Texts of {delivery.sender} are held", text, rules, now, facts.confirmations)
+    day = f"{now.astimezone(rules.timezone):%Y-%m-%d}"
+    text = f"{why[0].upper()}{why[1:]}: its texts are held.\n\n"
+    text += f"Send them: gateway queue release --sender {delivery.sender}\n"
+    key = f"budget.{delivery.sender}.{day}"
+    told = notice.alarm(key, f"Texts of {delivery.sender} are held", text, rules, now, facts.confirmations)
     return _settled(delivery, "held", Fate.HELD, reason="budget", note=why, writes=told)
 
 

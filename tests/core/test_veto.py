@@ -61,13 +61,13 @@ def test_a_vetoed_text_is_refused_and_told(delivery: Delivery, note: str) -> Non
 
 
 def test_a_text_over_the_budget_is_held_with_one_alarm_a_day() -> None:
-    first = verdict.over_budget(paid(), RULES, NOON, facts(), alarm=True)
-    later = verdict.over_budget(paid(), RULES, NOON, facts(), alarm=False)
-    evening = verdict.over_budget(paid(), RULES, NOON + timedelta(hours=11, minutes=59), facts(), alarm=True)
+    first = verdict.over_budget(paid(), RULES, NOON, facts())
+    evening = verdict.over_budget(paid(), RULES, NOON + timedelta(hours=11, minutes=59), facts())
+    tomorrow = verdict.over_budget(paid(), RULES, NOON + timedelta(hours=12), facts())
 
     assert ("held", Fate.HELD, "budget", None) == (first.outcome, first.fate, first.reason, first.due_at)
-    assert "the budget of sender jobs is used up" == first.note == later.note
-    assert Writes() == later.writes
+    assert "the budget of sender jobs is used up" == first.note
     assert [(ADMIN, Kind.ALARM)] == [(d.to, d.kind) for d in first.writes.deliveries]
     assert ["alarm.budget.jobs.2026-11-23.1"] == [m.id for m in first.writes.messages], "by the shop's calendar"
     assert [m.id for m in first.writes.messages] == [m.id for m in evening.writes.messages]
+    assert ["alarm.budget.jobs.2026-11-24.1"] == [m.id for m in tomorrow.writes.messages]
