@@ -15,7 +15,9 @@ from prometheus_client import Gauge
 from gateway.config import Config, ConfigError, Listener, load
 from gateway.core.carrier import warning
 from gateway.core.model import Consent, Door
+from gateway.core.rules import Rules
 from gateway.core.work import Writes
+from gateway.courier.flowroute_hook import FlowrouteHooks
 from gateway.courier.twilio_hook import TwilioHooks
 from gateway.events import REGISTRY, emit, fault
 from gateway.house import GRACE_SECONDS, House, StartError, open_spool, owned, tls_context
@@ -23,11 +25,12 @@ from gateway.intake.control import ControlDoor
 from gateway.intake.smtp import Limits, MailDoor
 from gateway.intake.webhook import AdminDoor, WebDoor
 from gateway.notify import notify, watchdog_seconds
-from gateway.ports import SpoolUnavailable
+from gateway.ports import HookReader, SpoolUnavailable
 
 GAUGE_SECONDS = 5.0
 CLOSE_SECONDS = 35.0  # all of it: systemd's TimeoutStopSec is 45
-_FIXED = ("state", "database", "smtp", "http", "relay", "twilio", "dns_servers", "retention")  # read at the start alone
+# Read at the start alone.
+_FIXED = ("state", "database", "smtp", "http", "relay", "twilio", "flowroute", "dns_servers", "retention")
 _SIZE = Gauge("gateway_queue", "Rows and bytes of the store, see docs/metrics.md", ["what"], registry=REGISTRY)
 _OPEN = Gauge("gateway_smtp_sessions", "Open SMTP sessions", registry=REGISTRY)
 T = TypeVar("T")
@@ -54,7 +57,7 @@ class Serving:
         self.mail = MailDoor(house.doorman, limits, config.rules.domain, self._tls)
         self.control = ControlDoor(house.commands.run)
         self.admin = AdminDoor(self._ready, self._gauges)
-        self.web = WebDoor(_hooks(house), house.doorman.hook, house.clock)
+        self.web = WebDoor(_hooks(house), house.doorman.hook, house.clock, media=house.spool.media)
         self.ports: dict[str, list[str]] = {}
         self._signal = asyncio.Event()
         self._loops: asyncio.Task[None] | None = None
@@ -119,9 +122,8 @@ class Serving:
             emit("config.rejected", error=str(error))
             return
         old, self.house.config = self.house.config, fresh
-        text = fresh.rules.text
-        if (text.cut_after, text.job) != (old.rules.text.cut_after, old.rules.text.job):
-            self.house.reader.configure(text.cut_after, text.job)
+        if _read_by(fresh.rules) != _read_by(old.rules):
+            self.house.reader.configure(*_read_by(fresh.rules))
         self._spawn(self._enter_employees())
         self._renew_certificate(fresh)
         needs_restart = [name for name in _FIXED if getattr(fresh, name) != getattr(old, name)]
@@ -205,18 +207,30 @@ class Serving:
         return reasons
 
 
-def _hooks(house: House) -> dict[str, TwilioHooks]:
+def _read_by(rules: Rules) -> tuple[tuple[str, ...], str, tuple[str, ...], tuple[str, ...]]:
+    """What the reader must know of the rules."""
+    return rules.text.cut_after, rules.text.job, rules.job_patterns, rules.template_patterns
+
+
+def _hooks(house: House) -> dict[str, HookReader]:
     config = house.config
-    if config.twilio is None or not config.http.public_url:
-        return {}
-    return {
-        "twilio": TwilioHooks(
+    found: dict[str, HookReader] = {}
+    if config.twilio is not None and config.http.public_url:
+        found["twilio"] = TwilioHooks(
             account_sid=config.twilio.account_sid,
             auth_tokens=[t.reveal() for t in config.twilio.auth_tokens],
             public_url=config.http.public_url,
-            numbers=lambda: [n.phone for n in house.config.rules.numbers],
+            numbers=lambda: _numbers(house, "twilio"),
         )
-    }
+    if config.flowroute is not None and config.flowroute.hook_secret and config.http.public_url:
+        found["flowroute"] = FlowrouteHooks(
+            secret=config.flowroute.hook_secret.reveal(), numbers=lambda: _numbers(house, "flowroute")
+        )
+    return found
+
+
+def _numbers(house: House, provider: str) -> list[str]:
+    return [n.phone for n in house.config.rules.numbers if n.provider == provider]
 
 
 def _ending(config: Config, now: datetime) -> list[str]:

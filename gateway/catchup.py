@@ -1,12 +1,13 @@
 """Asks a provider for what no webhook brought (P6): texts that came while the daemon was down, or ever without a
 public_url, and then also what became of ours.
 
-What it finds goes the way of a webhook, under the same ids, so that hearing a thing twice changes nothing.
+What it finds goes the way of a webhook, under the same ids, so that hearing a thing twice changes nothing.  A text
+whose pictures cannot be asked for is not kept yet: it is found again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from gateway.core.model import InboundHook, Phone, StatusIn, TextIn
@@ -45,6 +46,9 @@ class CatchUp:
         self._stopped_within = stopped_within
         self._every = every
         self._asked: dict[str, datetime] = {}
+        self._media: dict[
+            str, dict[str, tuple[str, ...]]
+        ] = {}  # by number: the pictures of texts that are still listed
 
     async def run(self) -> None:
         """Asks at once and then again and again, until the daemon stops."""
@@ -83,14 +87,35 @@ class CatchUp:
             emit("catchup.failed", courier=number.provider, number=number.name)
             return 0
         fresh = 0
+        mark = begun
+        media = await self._pictures(provider, number, found)
         # Newest first, with times in whole seconds: of two in one second the later one listed is the older.
         found.reverse()
         for row in sorted(found, key=lambda r: r.created_at):
-            fresh += await self._keep(_text(row, number))
-        await self._spool.set_mark(name, begun)
+            if row.media and row.remote_id not in media:
+                mark = min(mark, row.created_at)
+                continue
+            fresh += await self._keep(_text(row, number, media.get(row.remote_id, ())))
+        await self._spool.set_mark(name, mark)
         if fresh:
             emit("catchup.found", courier=number.provider, number=number.name, texts=fresh)
         return fresh
+
+    async def _pictures(
+        self, provider: Provider, number: Number, found: Sequence[Remote]
+    ) -> dict[str, tuple[str, ...]]:
+        """The addresses of what came with these texts; a text that could not be asked about is left out."""
+        known = self._media.get(number.phone, {})
+        media: dict[str, tuple[str, ...]] = {}
+        for row in found:
+            if row.media:
+                addresses = known.get(row.remote_id) or await provider.media_of(row.remote_id)
+                if addresses is None:
+                    emit("catchup.failed", courier=number.provider, number=number.name)
+                else:
+                    media[row.remote_id] = addresses
+        self._media[number.phone] = media
+        return media
 
     async def statuses(self) -> None:
         """Asks what became of our texts: soon after the sending often, later seldom."""
@@ -106,8 +131,8 @@ class CatchUp:
                 await self._keep(_status(remote, row["courier"], row["id"], row["attempt"], now))
 
 
-def _text(row: Remote, number: Number) -> InboundHook:
-    event = TextIn(remote_id=row.remote_id, author=row.sender, number=Phone(number.phone), text=row.body)
+def _text(row: Remote, number: Number, media: tuple[str, ...]) -> InboundHook:
+    event = TextIn(remote_id=row.remote_id, author=row.sender, number=Phone(number.phone), text=row.body, media=media)
     return InboundHook(
         id=f"{number.provider}:{row.remote_id}", at=row.created_at, provider=number.provider, event=event, raw=b""
     )

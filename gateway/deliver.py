@@ -8,8 +8,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from gateway.core import notice, verdict
-from gateway.core.model import Consent, Fate, Phone
+from gateway import tell
+from gateway.core import lookup, notice, timing, verdict
+from gateway.core.model import Fate, Kind, Phone
 from gateway.core.rules import Rules
 from gateway.core.work import (
     Deferred,
@@ -69,6 +70,8 @@ class Deliverer:
             if ended is not None:
                 await self._settle(delivery, ended)
                 return None
+            if await self._waits(delivery, rules, now):
+                return None
             started = await self._spool.start(
                 delivery, now, _ledger(delivery, facts), self._budget(delivery, rules, now)
             )
@@ -76,7 +79,7 @@ class Deliverer:
                 if started.alarm:
                     await self._warn(delivery, started, rules, now, facts)
                 running = replace(delivery, fate=Fate.SENDING, attempt=delivery.attempt + 1, posted_at=now)
-                return await self._send(running, message, rules)
+                return await self._send(running, message, facts, rules)
             if started.reason == "budget":
                 await self._settle(delivery, verdict.over_budget(delivery, rules, now, facts))
                 return None
@@ -89,7 +92,9 @@ class Deliverer:
     async def _facts(self, delivery: Delivery) -> Facts:
         phones = frozenset({delivery.phone}) if delivery.phone else frozenset[Phone]()
         people = frozenset(e.name for e in map(self._rules().employee_at, self._rules().alarm_to) if e is not None)
-        wanted = Needs(phones=phones, deliveries=frozenset({delivery.id}), employees=people)
+        # A reply may have to go to another mailbox, whose bounces come to an address of their own.
+        fresh = 1 if delivery.kind is Kind.REPLY else 0
+        wanted = Needs(phones=phones, deliveries=frozenset({delivery.id}), employees=people, fresh=fresh)
         facts = await self._spool.gather(wanted)
         message = facts.messages.get(delivery.message)
         if delivery.conversational and message is not None and message.conversation:
@@ -104,8 +109,22 @@ class Deliverer:
         if delivery.parcel is None:
             return verdict.judge(delivery, message, Refused(reason="there is nothing to send"), rules, now)
         talk = next((c for c in facts.conversations if message and c.id == message.conversation), None)
-        no = verdict.veto(delivery, talk, facts, rules, now)
-        return verdict.vetoed(delivery, message, no, rules, now) if no else None
+        no = verdict.veto(delivery, message, talk, facts, rules, now)
+        if no is not None:
+            return verdict.vetoed(delivery, message, no, rules, now)
+        lift = timing.lifts_at(delivery, rules, now)
+        late = timing.too_late(lift, message.at, rules) if lift and message else ""
+        return verdict.expired(delivery, message, rules, now, outcome="expired", last=late) if late else None
+
+    async def _waits(self, delivery: Delivery, rules: Rules, now: datetime) -> bool:
+        """Gives a text back that quiet hours hold: a retry may come into them."""
+        lift = timing.lifts_at(delivery, rules, now)
+        if lift is None:
+            return False
+        until = lift + rules.policy.expires_after
+        await self._spool.release(delivery.id, lift, timing.QUIET, expires_at=until)
+        self._taken((), later=True)
+        return True
 
     def _budget(self, delivery: Delivery, rules: Rules, now: datetime) -> Budget | None:
         sender = rules.sender(delivery.sender)
@@ -133,18 +152,18 @@ class Deliverer:
             emit("spool.failed", error=str(error), during="warning of a budget", delivery=delivery.id)
         emit("budget.warned", sender=delivery.sender, day=started.spent_day, month=started.spent_month)
 
-    async def _send(self, delivery: Delivery, message: Message | None, rules: Rules) -> Outcome:
+    async def _send(self, delivery: Delivery, message: Message | None, facts: Facts, rules: Rules) -> Outcome:
         emit(
             "delivery.started", delivery=delivery.id, courier=delivery.courier, attempt=delivery.attempt, to=delivery.to
         )
         begun = time.monotonic()
-        outcome = await self._over_the_wire(delivery)
+        outcome = await self._over_the_wire(delivery, rules)
         took = int((time.monotonic() - begun) * 1000)
-        settlement = verdict.judge(delivery, message, outcome, rules, self._clock.now())
+        settlement = verdict.judge(delivery, message, outcome, rules, self._clock.now(), facts)
         await self._settle(delivery, replace(settlement, ms=took))
         return outcome
 
-    async def _over_the_wire(self, delivery: Delivery) -> Outcome:
+    async def _over_the_wire(self, delivery: Delivery, rules: Rules) -> Outcome:
         match delivery.parcel:
             case MailParcel() as parcel:
                 return await self._mail.send(parcel)
@@ -152,8 +171,8 @@ class Deliverer:
                 provider = self._providers.get(delivery.courier)
                 if provider is None:
                     return Deferred(reason=f"no [{delivery.courier}] account is configured")
-                left = int((delivery.expires_at - self._clock.now()).total_seconds())
-                parcel = replace(parcel, validity_seconds=max(1, min(36_000, left)))
+                left = timing.seconds_left(delivery, rules, self._clock.now())
+                parcel = replace(parcel, validity_seconds=left)
                 return await provider.send(parcel, delivery.id, delivery.attempt)
             case None:
                 return Refused(reason="there is nothing to send")
@@ -165,17 +184,18 @@ class Deliverer:
             rows = await provider.lookup(delivery.parcel, delivery.posted_at or delivery.due_at)
         ids = frozenset((delivery.courier, row.remote_id) for row in rows or ())
         taken = await self._spool.gather(Needs(remote_ids=ids))
-        return verdict.judge_lookup(delivery, message, rows, taken, rules, self._clock.now())
+        return lookup.judge_lookup(delivery, message, rows, taken, rules, self._clock.now())
 
     async def _settle(self, delivery: Delivery, settlement: Settlement) -> None:
         committed = await self._committed(settlement)
         if committed.bound_to:
             emit("delivery.doubled", delivery=delivery.id, remote_id=settlement.remote_id, other=committed.bound_to)
+        await self.tell_doubled(committed.doubled)
         if not committed.done:
             return
-        tell_settled(delivery, settlement)
+        tell.settled(delivery, settlement)
         for entry in settlement.writes.consents:
-            tell_consent(entry)
+            tell.consent(entry)
         self._taken(committed.leased, later=settlement.due_at is not None)
 
     async def _committed(self, settlement: Settlement) -> Committed:
@@ -189,6 +209,19 @@ class Deliverer:
                 pause = min(pause * 2, 10.0)
                 if await self._stopped_within(timedelta(seconds=pause)):
                     return await self._spool.settle(settlement)
+
+    async def tell_doubled(self, doubled: Sequence[tuple[str, str, str]]) -> None:
+        """Two ids of the provider for one text: perhaps the person got it twice, and the admin hears of it."""
+        for delivery, first, second in doubled:
+            emit("delivery.doubled", delivery=delivery, remote_id=second, other=first)
+            facts = await self._spool.gather(Needs(deliveries=frozenset({delivery})))
+            found = facts.deliveries.get(delivery)
+            subject = "A text was perhaps sent twice"
+            text = (
+                f"The provider has two texts for one of ours: {first} and {second}.\n\n"
+                f"Its whole story: gateway trace {found.message if found else delivery}\n"
+            )
+            await self._raise(f"doubled.{delivery}", subject, text, facts)
 
     async def down(self, delivery: Delivery, outcome: Deferred) -> None:
         """A way out is at fault: the admin hears of it once a day."""
@@ -213,45 +246,3 @@ class Deliverer:
 
 def _ledger(delivery: Delivery, facts: Facts) -> int:
     return facts.ledger.get(delivery.phone, 0) if delivery.phone else 0
-
-
-def tell_consent(entry: Consent) -> None:
-    """The event of one entry in the ledger."""
-    names = {"grant": "consent.granted", "start": "consent.restored"}
-    emit(names.get(entry.action, "consent.withdrawn"), phone=entry.phone, method=entry.method, action=entry.action)
-
-
-_TOLD = {
-    "accepted": "delivery.accepted",
-    "deferred": "delivery.deferred",
-    "refused": "delivery.refused",
-    "unclear": "delivery.unclear",
-    "found": "delivery.adopted",
-    "vetoed": "delivery.vetoed",
-    "expired": "delivery.expired",
-    "held": "delivery.held",
-}
-
-
-def tell_settled(delivery: Delivery, settlement: Settlement) -> None:
-    """The one line of an attempt's end."""
-    name = _TOLD.get(settlement.outcome, "delivery.unclear")
-    if settlement.fate is Fate.EXPIRED:
-        name = "delivery.expired"
-    elif settlement.fate is Fate.HELD:
-        name = "delivery.held"
-    elif settlement.outcome == "not_found" and settlement.fate is Fate.WAITING:
-        name = "delivery.resent"
-    emit(
-        name,
-        delivery=delivery.id,
-        courier=delivery.courier,
-        attempt=delivery.attempt,
-        to=delivery.to,
-        fate=settlement.fate.value,
-        code=settlement.code,
-        note=settlement.note,
-        remote_id=settlement.remote_id,
-        segments=delivery.segments,
-        ms=settlement.ms,
-    )

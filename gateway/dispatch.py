@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,6 +27,7 @@ MAILS_AT_ONCE = 4
 CLAIM = 200
 MAIL_BACKLOG = 1000
 MOST_BYTES = 32 << 20  # of mails in hand; more waits in the spool
+FAILING_SECONDS = 900.0  # a number whose texts fail after they were accepted: each try costs a text
 ALARM_AFTER = 5  # failures of a way in a row, about a minute
 MAIL = "mail"  # the way of deliveries without a number
 PACED_SECONDS = 20  # how much paced work of one number is kept in memory
@@ -34,11 +35,14 @@ PACED_SECONDS = 20  # how much paced work of one number is kept in memory
 
 @dataclass(slots=True, order=True)
 class Item:
-    """A place in a queue; `delivery` None tells a worker to end."""
+    """A place in a queue; `delivery` None tells a worker to end.
+
+    In the order of arrival, not of age: of each conversation one text at a time is in the queue, so that one with a
+    hundred texts takes turns with one that has a single text.
+    """
 
     priority: int
-    due_at: datetime
-    count: int  # in the order of arrival where the rest is equal
+    count: int
     delivery: Delivery | None = field(compare=False)
 
 
@@ -107,25 +111,41 @@ class Dispatcher:
                 # Its own settlement leased it anew, or its lease ended in the queue: one at a time, the newest state.
                 self._next[delivery.id] = delivery
                 continue
-            way = self._way(delivery)
+            way = self._way(delivery.number or MAIL)
             if way.full or (way.name == MAIL and self._bytes > MOST_BYTES):
                 self._more = True
                 self._spawn(self._give_back(delivery, self._clock.now(), "pacing"))
             else:
                 self._hand.add(delivery.id)
                 self._bytes += _size(delivery)
-                way.queue.put_nowait(Item(delivery.priority, delivery.due_at, next(self._count), delivery))
+                way.queue.put_nowait(Item(delivery.priority, next(self._count), delivery))
 
-    def _way(self, delivery: Delivery) -> Way:
-        name = delivery.number or MAIL
+    def _way(self, name: str) -> Way:
         if name not in self._ways:
-            number = self._rules().number(delivery.number)
+            number = self._rules().number(name)
             rate = number.segments_per_second if number else 0.0
             way = Way(name=name, bound=max(IN_FLIGHT, int(rate * PACED_SECONDS)) if number else MAIL_BACKLOG)
             self._ways[name] = way
             for _ in range(IN_FLIGHT if number else MAILS_AT_ONCE):
                 self._spawn(self._worker(way))
         return self._ways[name]
+
+    def pause(self, number: str) -> None:
+        """Leaves one of our numbers alone for a while: the provider takes its texts, and they fail."""
+        found = self._rules().number(number)
+        if found is None:
+            return
+        way = self._way(number)
+        if way.open_until < time.monotonic() + FAILING_SECONDS / 2:
+            way.open_until = time.monotonic() + FAILING_SECONDS
+            way.failures = max(way.failures, 1)  # the next text that is taken says that it works again
+            reason = "its texts fail after they were accepted"
+            emit("courier.down", courier=found.provider, number=number, reason=reason, code="")
+
+    @property
+    def tell_doubled(self) -> Callable[[Sequence[tuple[str, str, str]]], Awaitable[None]]:
+        """See deliver.Deliverer.tell_doubled."""
+        return self._deliverer.tell_doubled
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -149,7 +169,7 @@ class Dispatcher:
             await self._sleep(pause)
         for way in self._ways.values():
             for _ in range(max(IN_FLIGHT, MAILS_AT_ONCE)):
-                way.queue.put_nowait(Item(-1, self._clock.now(), next(self._count), None))
+                way.queue.put_nowait(Item(-1, next(self._count), None))
         if self._workers:
             _, late = await asyncio.wait(set(self._workers), timeout=self._grace)
             for task in late:

@@ -12,22 +12,23 @@ import itertools
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address
 
-from gateway.config import Config, Credential, verify
+from gateway.config import Config, verify
 from gateway.core import admit, repeat
-from gateway.core.address import BadAddress
+from gateway.core.address import BadAddress, ToAsk, ToConversation
 from gateway.core.incoming import keyword_entry
 from gateway.core.intent import Reply, target_of, understand
 from gateway.core.model import Consent, Door, Envelope, Inbound, InboundHook, InboundMail, Refusal, TextIn
-from gateway.core.rules import Sender
+from gateway.core.rules import Rules, Sender
 from gateway.engine import gathered
 from gateway.events import emit
 from gateway.ports import Clock, Fingerprint, Spool, Visit
+from gateway.proof import ProofUnavailable, Prover
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 _LOGIN_SECONDS = 300.0  # how long a right password is remembered, since job software logs in for every mail
@@ -59,12 +60,15 @@ class Doorman:
         clock: Clock,
         arrived: Callable[[Inbound], None],
         has_room: Callable[[], bool],
+        prover: Prover | None = None,
     ) -> None:
+        """`prover` None: no answer from outside is taken."""
         self._config = config
         self._spool = spool
         self._clock = clock
         self._arrived = arrived
         self._has_room = has_room
+        self._prover = prover
         self._ids = Ids()
         self._hashing = asyncio.Semaphore(_LOGINS_AT_ONCE)
         self._key = os.urandom(32)
@@ -90,7 +94,7 @@ class Doorman:
 
     def in_network(self, peer: str) -> bool:
         """Whether any [[sender]] lists the peer."""
-        return any(_inside(peer, c) for c in self._config().credentials)
+        return any(_inside(peer, c.networks) for c in self._config().credentials)
 
     def sender(self, visit: Visit, mail_from: str) -> Sender | None:
         """The sender that this visitor is: by login, else the first whose networks and mail_from fit."""
@@ -104,7 +108,7 @@ class Doorman:
             return named if named is not None and _may_write_as(named, mail_from) else None
         for credential in self._config().credentials:
             one = rules.sender(credential.sender)
-            if one is not None and _inside(visit.peer, credential) and _may_write_as(one, mail_from):
+            if one is not None and _inside(visit.peer, credential.networks) and _may_write_as(one, mail_from):
                 return one
         return None
 
@@ -139,10 +143,21 @@ class Doorman:
     # -- keep it
 
     async def data(self, visit: Visit, envelope: Envelope, raw: bytes) -> str | Refusal:
-        """Commits the mail and answers its id; the same mail again gets the id of the first (P7)."""
+        """Commits the mail and answers its id; the same mail again gets the id of the first (P7).
+
+        An answer from outside is kept as the mail of the sender whose conversation or question it answers.
+        """
         now = self._clock.now()
         rules = self._config().rules
-        sender = self.sender(visit, envelope.mail_from)
+        sender, proof = self.sender(visit, envelope.mail_from), ""
+        owners = await self._answered(visit, envelope, rules)
+        if isinstance(owners, Refusal):
+            return owners
+        if owners:
+            found = await self._prove(visit, raw, owners, now)
+            if isinstance(found, Refusal):
+                return found
+            sender, proof = owners[0], found
         mail = InboundMail(
             id=self._ids.next(now),
             at=now,
@@ -157,10 +172,37 @@ class Doorman:
             emit("inbound.repeated", inbound=stored.id, sender=mail.sender, recipients=len(stored.repeated))
         if stored.new:
             left = tuple(r for r in envelope.recipients if r.address not in stored.repeated)
-            self._keep(replace(mail, envelope=replace(envelope, recipients=left)))
+            self._keep(replace(mail, envelope=replace(envelope, recipients=left)), proof)
         return stored.id
 
-    def _keep(self, mail: InboundMail) -> None:
+    async def _answered(self, visit: Visit, envelope: Envelope, rules: Rules) -> tuple[Sender, ...] | Refusal:
+        """Whose conversations and questions a mail from outside answers, each sender once."""
+        targets = [target_of(r.address, rules) for r in envelope.recipients] if visit.door is Door.PUBLIC else []
+        answers = [t for t in targets if isinstance(t, ToConversation | ToAsk)]
+        if not answers:
+            return ()
+        facts = await gathered(self._spool, admit.wants(answers, rules), rules)
+        owners = [admit.answered(target, facts, rules) for target in answers]
+        known = {owner.name: owner for owner in owners if owner is not None}
+        if None in owners:  # since RCPT
+            return Refusal(code=550, enhanced="5.7.1", text="this conversation takes no answers from outside any more")
+        return tuple(known.values())
+
+    async def _prove(self, visit: Visit, raw: bytes, owners: tuple[Sender, ...], now: datetime) -> str | Refusal:
+        """What proves the From of a mail that answers all of these, or the refusal."""
+        if self._prover is None:
+            return Refusal(code=550, enhanced="5.7.1", text="answers from outside are not taken here")
+        smtp = self._config().smtp
+        believed = smtp.authserv_id if _inside(visit.peer, smtp.upstream) else ""
+        try:
+            found = await self._prover.proven(raw, owners, believed, now)
+        except ProofUnavailable:
+            return Refusal(code=451, enhanced="4.7.5", text="the author cannot be verified now, try again later")
+        if not found.why:
+            return Refusal(code=550, enhanced="5.7.1", text=_line(f"this answer cannot be taken: {found.missing}"))
+        return found.why
+
+    def _keep(self, mail: InboundMail, proof: str) -> None:
         emit(
             "inbound.accepted",
             inbound=mail.id,
@@ -171,6 +213,8 @@ class Doorman:
             recipients=len(mail.envelope.recipients),
             bytes=len(mail.raw),
         )
+        if proof:
+            emit("inbound.proven", inbound=mail.id, reason=proof)
         self._arrived(mail)
 
     async def hook(self, hook: InboundHook) -> bool:
@@ -189,13 +233,13 @@ class Doorman:
         return tuple(entry for entry in found if entry is not None)
 
 
-def _inside(peer: str, credential: Credential) -> bool:
+def _inside(peer: str, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
     try:
         address = ip_address(peer)
     except ValueError:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
-    return any((mapped or address) in network for network in credential.networks)
+    return any((mapped or address) in network for network in networks)
 
 
 def _may_write_as(sender: Sender, mail_from: str) -> bool:

@@ -12,17 +12,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from gateway import deliver
+from gateway import tell
 from gateway.core import admit, notice, plan
-from gateway.core.intent import Ignored, needs, understand
+from gateway.core.intent import needs, understand
 from gateway.core.model import Fate, Inbound, InboundMail
 from gateway.core.rules import Rules
 from gateway.core.work import Facts, Needs, Plan
 from gateway.dispatch import Dispatcher
+from gateway.enclosures import Enclosures, Interrupted, brings
 from gateway.events import emit, fault
 from gateway.ports import Clock, Reader, ReaderUnavailable, Spool, SpoolUnavailable
 
 PLANNERS = 4
+FETCHERS = 4  # planners of texts with pictures: a host that hangs must not hold up what has none
 BACKLOG = 2000  # inbounds in memory; more wait in the spool
 MOST_BYTES = 32 << 20  # of them
 RACES = 5  # two mails that open one conversation at once: the second looks again
@@ -48,6 +50,7 @@ class Engine:
         spool: Spool,
         reader: Reader,
         dispatcher: Dispatcher,
+        enclosures: Enclosures,
         rules: Callable[[], Rules],
         clock: Clock,
         keep_days: Mapping[str, int],
@@ -55,10 +58,12 @@ class Engine:
         self._spool = spool
         self._reader = reader
         self._dispatcher = dispatcher
+        self._enclosures = enclosures
         self._rules = rules
         self._clock = clock
         self._keep_days = keep_days
         self._waiting: deque[Inbound] = deque()
+        self._slow: deque[Inbound] = deque()  # texts with pictures, which have to be fetched
         self._bytes = 0  # of those that wait
         self._known: set[str] = set()
         self._faults: dict[str, int] = {}
@@ -70,7 +75,7 @@ class Engine:
 
     def arrived(self, inbound: Inbound) -> None:
         """Takes what a door has just committed; over the bound it waits in the spool."""
-        if len(self._waiting) >= BACKLOG or self._bytes > MOST_BYTES:
+        if len(self._waiting) + len(self._slow) >= BACKLOG or self._bytes > MOST_BYTES:
             self._behind = True
         else:
             self._take(inbound)
@@ -79,7 +84,7 @@ class Engine:
     def _take(self, inbound: Inbound) -> None:
         if inbound.id not in self._known:
             self._known.add(inbound.id)
-            self._waiting.append(inbound)
+            (self._slow if brings(inbound) else self._waiting).append(inbound)
             self._bytes += len(inbound.raw)
 
     def refill(self) -> None:
@@ -101,7 +106,9 @@ class Engine:
         self.loops.begun_at = self._clock.now()
         async with asyncio.TaskGroup() as group:
             for _ in range(PLANNERS):
-                group.create_task(self._planner())
+                group.create_task(self._planner(self._waiting))
+            for _ in range(FETCHERS):
+                group.create_task(self._planner(self._slow))
             group.create_task(self._sweeper())
             group.create_task(self._purger())
             group.create_task(self._dispatcher.run())
@@ -112,14 +119,15 @@ class Engine:
         self._arrival.set()
         self._dispatcher.stop()
 
-    async def _planner(self) -> None:
+    async def _planner(self, queue: deque[Inbound]) -> None:
         while not self._stopping:
-            self.loops.planned_at = self._clock.now()
-            if self._waiting:
-                inbound = self._waiting.popleft()
+            if queue is self._waiting:
+                self.loops.planned_at = self._clock.now()
+            if queue:
+                inbound = queue.popleft()
                 self._bytes -= len(inbound.raw)
                 await self._plan_guarded(inbound)
-            elif self._behind:
+            elif self._behind and queue is self._waiting:
                 await self._refill()
             else:
                 self._arrival.clear()
@@ -149,6 +157,8 @@ class Engine:
         try:
             await self.plan_one(inbound)
             self._faults.pop(inbound.id, None)
+        except Interrupted:
+            return
         except (SpoolUnavailable, ReaderUnavailable) as error:
             emit("engine.failed", loop="plan", inbound=inbound.id, error=str(error))
             await self._pause(1.0)
@@ -191,48 +201,22 @@ class Engine:
         rules = self._rules()
         reading = await self._reader.read(inbound.raw) if isinstance(inbound, InboundMail) else None
         intents = understand(inbound, reading, rules)
+        pictures = await self._enclosures.of(inbound, reading, intents, rules)
         for _ in range(RACES):
             facts = await gathered(self._spool, needs(intents, inbound, reading, rules), rules)
-            made = plan.make(inbound, reading, intents, facts, rules, self._clock.now())
+            made = plan.make(inbound, reading, intents, facts, rules, self._clock.now(), pictures)
             committed = await self._spool.plan(made)
             if committed.done:
-                self._tell(inbound, made, frozenset(committed.moved))
-                for intent in intents:
-                    if isinstance(intent, Ignored):
-                        emit("inbound.ignored", inbound=inbound.id, reason=intent.reason)
+                for number in tell.planned(inbound, made, frozenset(committed.moved), facts, rules):
+                    self._dispatcher.pause(number)
+                await self._dispatcher.tell_doubled(committed.doubled)
+                tell.ignored(inbound, intents)
                 waiting = [d for d in made.writes.deliveries if d.fate is Fate.WAITING]
                 self._dispatcher.take(committed.leased, later=len(waiting) > len(committed.leased))
+                await self._enclosures.kept(inbound, pictures)
             if not committed.again:
                 return
         self._behind = True
-
-    def _tell(self, inbound: Inbound, made: Plan, moved: frozenset[str]) -> None:
-        writes = made.writes
-        if made.parked:
-            emit("inbound.parked", inbound=inbound.id, reason=made.parked)
-        emit(
-            "plan.committed",
-            inbound=inbound.id,
-            messages=len(writes.messages),
-            deliveries=[d.id for d in writes.deliveries],
-        )
-        for entry in writes.consents:
-            deliver.tell_consent(entry)
-        for delivery in writes.deliveries:
-            if delivery.fate.value == "refused":
-                emit(
-                    "delivery.refused",
-                    delivery=delivery.id,
-                    courier=delivery.courier,
-                    code=delivery.code,
-                    note=delivery.note,
-                    attempt=0,
-                )
-        for move in writes.moves:
-            if move.delivery not in moved:
-                continue
-            name = "delivery.bounced" if move.source == "bounce" else "delivery.confirmed"
-            emit(name, delivery=move.delivery, fate=move.fate.value, code=move.code, courier=move.source)
 
     async def _sweeper(self) -> None:
         """Looks now and then for inbounds whose lease ended or that came in by another door."""
@@ -283,9 +267,16 @@ class Engine:
 
 
 async def gathered(spool: Spool, wanted: Needs, rules: Rules) -> Facts:
-    """The facts asked for, and those about the people of the conversations that a token leads to."""
+    """The facts asked for, and those that they lead to: the people of conversations, what waits for an answer."""
     facts = await spool.gather(wanted)
-    more = admit.followed(facts, rules) if wanted.tokens else Needs()
-    if more.phones - wanted.phones or more.employees - wanted.employees:
+    more = admit.followed(facts, rules) if wanted.tokens or wanted.questions else Needs()
+    asked = facts.questions.values() if wanted.asked else ()
+    more = more.joined(
+        Needs(
+            deliveries=frozenset(d for question in asked for d in question.deliveries),
+            tokens=frozenset(c for question in asked for c in question.options),
+        )
+    )
+    if more.phones - wanted.phones or more.employees - wanted.employees or more.deliveries or more.tokens:
         facts = facts.joined(await spool.gather(more))
     return facts

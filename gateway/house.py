@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,12 +12,19 @@ from gateway.catchup import CatchUp
 from gateway.commands import Commands
 from gateway.config import Config
 from gateway.core.rules import Rules
+from gateway.courier.direct import DirectCourier
+from gateway.courier.flowroute import FlowrouteProvider
 from gateway.courier.mail import RelayCourier
+from gateway.courier.oauth import FetchedTokens, FileTokens, Tokens
+from gateway.courier.signer import Signer
 from gateway.courier.twilio import TwilioProvider
 from gateway.dispatch import Dispatcher
 from gateway.doorman import Doorman
+from gateway.enclosures import Enclosures
 from gateway.engine import Engine
-from gateway.ports import Provider, SpoolUnavailable
+from gateway.events import emit
+from gateway.ports import MailCourier, Provider, SpoolUnavailable
+from gateway.proof import Prover
 from gateway.reader import MailReader
 from gateway.spool.database import SpoolCorrupt, SpoolUnusable
 from gateway.spool.lock import StateLock, StateLocked
@@ -58,10 +65,11 @@ class House:
             timezone=config.rules.timezone,
             lease_seconds=LEASE_SECONDS,
         )
-        self.reader = MailReader(config.rules.text.cut_after, config.rules.text.job)
+        rules = config.rules
+        self.reader = MailReader(rules.text.cut_after, rules.text.job, rules.job_patterns, rules.template_patterns)
         self.relay = _relay(config)
-        self._twilio = _twilio(config)
-        self.providers: dict[str, Provider] = {} if self._twilio is None else {"twilio": self._twilio}
+        accounts = (_twilio(config, self.rules), _flowroute(config))
+        self.providers: dict[str, Provider] = {account.name: account for account in accounts if account is not None}
         self.dispatcher = Dispatcher(
             spool=self.spool,
             mail=self.relay,
@@ -77,6 +85,7 @@ class House:
             clock=self.clock,
             arrived=self.engine.arrived,
             has_room=lambda: self.room,
+            prover=Prover(self.reader, config.dns_servers),
         )
         self.catch_up = self._catch_up()
         self.commands = self._commands(serving=serving)
@@ -91,13 +100,23 @@ class House:
             spool=self.spool,
             reader=self.reader,
             dispatcher=self.dispatcher,
+            enclosures=self._enclosures(),
             rules=self.rules,
             clock=self.clock,
             keep_days={"raw": kept.raw, "done": kept.done, "conversations": kept.conversations},
         )
 
-    def _catch_up(self) -> CatchUp:
+    def _enclosures(self) -> Enclosures:
         twilio = self.config.twilio
+        return Enclosures(
+            reader=self.reader,
+            providers=self.providers,
+            deleting=frozenset({"twilio"}) if twilio and twilio.delete_media else frozenset(),
+            stopped_within=self.dispatcher.stopped_within,
+        )
+
+    def _catch_up(self) -> CatchUp:
+        accounts = [account for account in (self.config.twilio, self.config.flowroute) if account is not None]
         return CatchUp(
             spool=self.spool,
             providers=self.providers,
@@ -105,7 +124,7 @@ class House:
             clock=self.clock,
             keep=self.doorman.hook,
             stopped_within=self.dispatcher.stopped_within,
-            every=twilio.poll_every if twilio else timedelta(0),
+            every=min((account.poll_every for account in accounts), default=timedelta(0)),
         )
 
     def _commands(self, *, serving: bool) -> Commands:
@@ -123,13 +142,18 @@ class House:
         """Closes what was opened, in the order in which work flows."""
         await self.reader.close()
         await self.relay.close()
-        if self._twilio is not None:
-            await self._twilio.close()
+        for provider in self.providers.values():
+            await provider.close()
         await self.spool.close()
 
 
-def _relay(config: Config) -> RelayCourier:
-    relay = config.relay
+def _relay(config: Config) -> MailCourier:
+    relay, dkim = config.relay, config.dkim
+    signer = Signer(domain=dkim.domain, selector=dkim.selector, key=dkim.key) if dkim and dkim.key else None
+    if relay.direct:
+        return DirectCourier(
+            tls=relay.tls, local_hostname=config.rules.domain, servers=config.dns_servers, signer=signer
+        )
     return RelayCourier(
         host=relay.host,
         port=relay.port,
@@ -138,10 +162,28 @@ def _relay(config: Config) -> RelayCourier:
         password=relay.password.reveal() if relay.password else "",
         local_hostname=config.rules.domain,
         senders=tuple(filter(None, (f"@{config.rules.domain}", relay.sender))),
+        tokens=_tokens(config),
+        signer=signer,
     )
 
 
-def _twilio(config: Config) -> TwilioProvider | None:
+def _tokens(config: Config) -> Tokens | None:
+    relay = config.relay
+    if relay.token_file:
+        return FileTokens(relay.token_file)
+    if not relay.token_url:
+        return None
+    return FetchedTokens(
+        token_url=relay.token_url,
+        client_id=relay.client_id,
+        client_secret=relay.client_secret,
+        refresh_file=relay.refresh_file,
+        scope=relay.scope,
+        unsaved=lambda error: emit("token.unsaved", error=error),
+    )
+
+
+def _twilio(config: Config, rules: Callable[[], Rules]) -> TwilioProvider | None:
     if config.twilio is None or not config.twilio.auth_tokens:
         return None
     return TwilioProvider(
@@ -149,6 +191,21 @@ def _twilio(config: Config) -> TwilioProvider | None:
         auth_token=config.twilio.auth_tokens[0].reveal(),
         api_url=config.twilio.api_url,
         public_url=config.http.public_url,
+        media_hosts=config.twilio.media_hosts,
+        errors=lambda: rules().errors,
+    )
+
+
+def _flowroute(config: Config) -> FlowrouteProvider | None:
+    account = config.flowroute
+    if account is None or account.secret_key is None:
+        return None
+    return FlowrouteProvider(
+        access_key=account.access_key,
+        secret_key=account.secret_key.reveal(),
+        api_url=account.api_url,
+        public_url=config.http.public_url if account.hook_secret else "",
+        hook_secret=account.hook_secret.reveal() if account.hook_secret else "",
     )
 
 

@@ -15,6 +15,8 @@ from gateway.core.model import (
     Envelope,
     Inbound,
     InboundHook,
+    MediaFile,
+    Picture,
     Reading,
     Refusal,
     Unreadable,
@@ -36,9 +38,40 @@ class Clock(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Media:
+    """A picture or file that came with a text, as the provider gave it: not yet looked into."""
+
+    kind: str  # content type as the provider says, lower case, without parameters
+    name: str  # as the provider says, "" = none; never a path
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaFailed:
+    """Why a picture could not be had, as a clause for people."""
+
+    reason: str
+    again: bool = False  # worth another try
+
+
 class Reader(Protocol):
+    """Looks into what strangers sent, bounded in CPU, memory and time.  Only ReaderUnavailable comes out."""
+
     async def read(self, raw: bytes) -> Reading | Unreadable:
         """What a mail says, bounded in CPU, memory and time.  No input raises; only ReaderUnavailable comes out."""
+        ...
+
+    async def attached(self, raw: bytes) -> tuple[Picture, ...]:
+        """The images and PDFs of a mail, fit to go with a text; each one without data has a problem."""
+        ...
+
+    async def inspected(self, media: Media, number: int = 1) -> Picture:
+        """What came with a text, the `number`-th of it, made harmless; without data it has a problem."""
+        ...
+
+    async def ask(self, op: str, payload: bytes, **arguments: Any) -> dict[str, Any] | Unreadable:
+        """The answer of one of reader_child.OPS about `payload`."""
         ...
 
 
@@ -69,6 +102,7 @@ class Committed:
     again: bool = False  # not done, because facts moved on: gather and decide again
     moved: tuple[str, ...] = ()  # deliveries whose fate a Move changed
     bound_to: str = ""  # the other delivery to which the remote id belongs already; "found" is then not done
+    doubled: tuple[tuple[str, str, str], ...] = ()  # (delivery, first remote id, second): both are bound to it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,8 +199,8 @@ class Spool(Protocol):
         """
         ...
 
-    async def release(self, delivery: str, due_at: datetime, reason: str) -> None:
-        """Gives a leased, unstarted delivery back: waiting, due then, with that reason."""
+    async def release(self, delivery: str, due_at: datetime, reason: str, expires_at: datetime | None = None) -> None:
+        """Gives a leased, unstarted delivery back: waiting, due then, with that reason; perhaps with a new end."""
         ...
 
     async def unpark(self, inbound: str) -> bool:
@@ -197,8 +231,14 @@ class Spool(Protocol):
         """Rows for people, by named view: see spool/views.py for the names and their keys."""
         ...
 
+    async def media(self, token: str) -> MediaFile | None:
+        """The file at /media/<token>/; None when there is none or its time is over."""
+        ...
+
     async def sizes(self) -> dict[str, float]:
-        """Gauges: rows by fate ("fate_waiting", ...), unplanned, parked, oldest_seconds, database_bytes, free_bytes."""
+        """Gauges: rows by fate ("fate_waiting", ...), unplanned, parked, oldest_seconds, and bytes of media,
+        database and free disk ("media_bytes", "database_bytes", "free_bytes").
+        """
         ...
 
     async def backup(self, path: Path) -> int:
@@ -219,6 +259,8 @@ class MailCourier(Protocol):
         """Hands one mail to [relay]: one recipient, one transaction.  Accepted means handed over, never delivered."""
         ...
 
+    async def close(self) -> None: ...
+
 
 class Provider(Protocol):
     """A paid way out.  `send` never retries by itself."""
@@ -238,6 +280,20 @@ class Provider(Protocol):
     async def inbound_since(self, number: str, since: datetime) -> list[Remote] | None:
         """Texts that came to our number; None when it could not be asked."""
         ...
+
+    async def media_of(self, remote_id: str) -> tuple[str, ...] | None:
+        """The addresses of what came with a text; None when it could not be asked."""
+        ...
+
+    async def fetch_media(self, address: str, most_bytes: int) -> Media | MediaFailed:
+        """One picture or file, from the provider's own hosts only, with our credentials where they belong."""
+        ...
+
+    async def delete_media(self, address: str) -> bool:
+        """Removes it at the provider; whether it is gone there."""
+        ...
+
+    async def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

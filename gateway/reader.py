@@ -1,6 +1,6 @@
-"""Reads mail in limited child processes, so that a crafted mail costs itself and nothing else.
+"""Reads mail and pictures in limited child processes, so that a crafted one costs itself and nothing else.
 
-How it fails: a mail that uses up its CPU, memory or time, or crashes the parser twice, is Unreadable, and its child is
+How it fails: what uses up its CPU, memory or time, or crashes the parser twice, is Unreadable, and its child is
 replaced.  A child that dies of something else (a signal from outside, a starved machine) says nothing about the mail,
 which is tried once more in a fresh one.  Where no child can be started, ReaderUnavailable says that nothing was judged.
 """
@@ -19,23 +19,26 @@ from pathlib import Path
 from typing import Any
 
 import gateway
-from gateway.core.model import Reading, Unreadable
+from gateway.core.model import Picture, Reading, Unreadable
 from gateway.events import emit
-from gateway.ports import ReaderUnavailable
+from gateway.ports import Media, ReaderUnavailable
 
 _LENGTH = struct.Struct(">I")
-_LONGEST_ANSWER = 16 << 20
+_LONGEST_ANSWER = 32 << 20  # bytes of one frame
+_MOST_FILES = 100  # frames of bytes after an answer
 _START_SECONDS = 20.0  # imports on a cold and busy machine
 _SECOND_TRY = 3.0  # times the deadline: the CPU limit, not the clock of a busy machine, shall judge the mail
 _FINAL_SIGNALS = (signal.SIGXCPU,)
+_DECODING = frozenset({"attached", "picture"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one mail may use; time and CPU grow by a second for every `second_for_bytes` of it."""
+    """What one question may use; time and CPU grow by a second for every `second_for_bytes` of what it is about."""
 
     deadline_seconds: float = 2.0
     cpu_seconds: int = 2  # at least 2; up to one less is given, see reader_child.renew
+    decoding_seconds: int = 8  # more of both where pictures are decoded: a small file may hold 50 megapixels
     second_for_bytes: int = 4_000_000
     memory_bytes: int = 512 << 20  # address space of the child
     mails_per_child: int = 1_000
@@ -54,23 +57,38 @@ class MailReader:
     """A ports.Reader.  Reads at most `children` mails at a time, callers are served in the order in which they ask."""
 
     def __init__(
-        self, cut_after: tuple[str, ...] = (), job: str = "", *, children: int = 2, limits: Limits | None = None
+        self,
+        cut_after: tuple[str, ...] = (),
+        job: str = "",
+        subject_patterns: tuple[str, ...] = (),
+        patterns: tuple[str, ...] = (),
+        *,
+        children: int = 2,
+        limits: Limits | None = None,
     ) -> None:
         self._limits = limits or Limits()
         self._slots = [_Slot() for _ in range(children)]
-        self.configure(cut_after, job)
+        self.configure(cut_after, job, subject_patterns, patterns)
         self._idle: asyncio.Queue[_Slot] = asyncio.Queue()
         for slot in self._slots:
             self._idle.put_nowait(slot)
         self._closed = False
 
-    def configure(self, cut_after: tuple[str, ...], job: str = "") -> None:
-        """How mail is read from the next one on: where job mail is cut, and the pattern that captures its job."""
+    def configure(
+        self,
+        cut_after: tuple[str, ...],
+        job: str = "",
+        subject_patterns: tuple[str, ...] = (),
+        patterns: tuple[str, ...] = (),
+    ) -> None:
+        """How mail is read from the next one on: where job mail is cut, the pattern that captures its job, and those
+        that are looked for in its Subject alone and in Subject and text (Reading.captured).
+        """
         settings = {
             "cut_after": cut_after,
             "job": job,
-            "cpu_seconds": self._limits.cpu_seconds,
-            "second_for_bytes": self._limits.second_for_bytes,
+            "subject_patterns": subject_patterns,
+            "patterns": patterns,
             "memory_bytes": self._limits.memory_bytes,
         }
         self._settings = json.dumps(settings).encode()
@@ -92,9 +110,34 @@ class MailReader:
 
     async def read(self, raw: bytes) -> Reading | Unreadable:
         """What a mail says, or why it cannot be read.  No input raises; ReaderUnavailable when no child can be had."""
+        answer = await self.ask("read", raw)
+        if isinstance(answer, Unreadable):
+            return answer
+        found: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in answer["reading"].items()}
+        return Reading(**found)
+
+    async def attached(self, raw: bytes) -> tuple[Picture, ...]:
+        """The images and PDFs of a mail, fit to go with a text: see attachment.attached.  A mail that cannot be looked
+        into has one Picture, with the reason.  Raises ReaderUnavailable.
+        """
+        answer = await self.ask("attached", raw)
+        return (_none(answer, 1),) if isinstance(answer, Unreadable) else _pictures(answer)
+
+    async def inspected(self, media: Media, number: int = 1) -> Picture:
+        """What came with a text, the `number`-th of it, made harmless: see picture.inspected.  Raises
+        ReaderUnavailable.
+        """
+        answer = await self.ask("picture", media.data, number=number)
+        return _none(answer, number) if isinstance(answer, Unreadable) else _pictures(answer)[0]
+
+    async def ask(self, op: str, payload: bytes, **arguments: Any) -> dict[str, Any] | Unreadable:
+        """The answer of one of reader_child.OPS about `payload`, within all limits; "files" in it is a list of bytes.
+
+        `arguments` go through JSON.  Raises ReaderUnavailable when no child can be had.
+        """
         slot = await self._idle.get()
         try:
-            return await self._read(slot, raw)
+            return await self._ask(slot, op, payload, arguments)
         finally:
             self._idle.put_nowait(slot)
 
@@ -107,42 +150,53 @@ class MailReader:
             if child is not None:
                 await child.wait()
 
-    async def _read(self, slot: _Slot, raw: bytes) -> Reading | Unreadable:
+    async def _ask(
+        self, slot: _Slot, op: str, payload: bytes, arguments: dict[str, Any]
+    ) -> dict[str, Any] | Unreadable:
         reason = ""
-        seconds = self._limits.deadline_seconds + len(raw) / self._limits.second_for_bytes
+        more = len(payload) / self._limits.second_for_bytes + (self._limits.decoding_seconds if op in _DECODING else 0)
+        cpu = self._limits.cpu_seconds + int(more)
+        head = json.dumps({"op": op, "cpu": cpu, "arguments": arguments}).encode()
+        seconds = self._limits.deadline_seconds + more
         for patience in (1.0, _SECOND_TRY):
             child = await self._child(slot)
             try:
-                return await self._ask(slot, child, raw, seconds * patience)
+                answer = await self._answer(slot, child, (head, payload), seconds * patience, cpu)
             except _Killed as end:
                 if self._closed:
                     raise ReaderUnavailable("the reader is closed") from None
                 reason = end.reason
-                emit("reader.killed", error=reason, bytes=len(raw))
+                emit("reader.killed", error=reason, bytes=len(payload))
                 if end.final:
                     break
+            else:
+                return Unreadable(reason=str(answer["unreadable"])) if "unreadable" in answer else answer
         return Unreadable(reason=reason)
 
-    async def _ask(self, slot: _Slot, child: Process, raw: bytes, seconds: float) -> Reading | Unreadable:
+    async def _answer(
+        self, slot: _Slot, child: Process, question: tuple[bytes, bytes], seconds: float, cpu: int
+    ) -> dict[str, Any]:
         """One question and its answer.  Leaves no child that still owes an answer.  Raises _Killed."""
         answered = False
         try:
             async with asyncio.timeout(seconds):
-                await _send(child, raw)
-                answer = json.loads(await _receive(child))
+                for frame in question:
+                    await _send(child, frame)
+                answer: dict[str, Any] = json.loads(await _receive(child))
+                answer["files"] = [await _receive(child) for _ in range(min(answer["files"], _MOST_FILES))]
             answered = not answer.get("last", False)
             slot.mails += 1
         except TimeoutError:
             raise _Killed(f"it could not be read within {seconds:g} s", final=False) from None
         except (EOFError, OSError):
             _close(child)
-            raise _why(await child.wait(), self._limits) from None
-        except ValueError:
+            raise _why(await child.wait(), cpu) from None
+        except (ValueError, KeyError, TypeError):
             raise _Killed("the reader's answer made no sense", final=False) from None
         finally:
             if not answered:
                 slot.kill()
-        return _result(answer)
+        return answer
 
     async def _child(self, slot: _Slot) -> Process:
         """The living child of a slot, a new one where the old is gone or has done its share."""
@@ -207,18 +261,19 @@ def _kill(child: Process) -> None:
         child.kill()
 
 
-def _why(code: int, limits: Limits) -> _Killed:
+def _why(code: int, cpu_seconds: int) -> _Killed:
     if -code in _FINAL_SIGNALS:
-        return _Killed(f"it took more than {limits.cpu_seconds} s of CPU", final=True)
+        return _Killed(f"it took more than {cpu_seconds} s of CPU", final=True)
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
     return _Killed(f"the reader died over it ({how})", final=False)
 
 
-def _result(answer: dict[str, Any]) -> Reading | Unreadable:
-    if "unreadable" in answer:
-        return Unreadable(reason=str(answer["unreadable"]))
-    found: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in answer["reading"].items()}
-    return Reading(**found)
+def _pictures(answer: dict[str, Any]) -> tuple[Picture, ...]:
+    return tuple(Picture(**about, data=data) for about, data in zip(answer["pictures"], answer["files"], strict=True))
+
+
+def _none(found: Unreadable, number: int) -> Picture:
+    return Picture(kind="", name=f"file-{number}", data=b"", problem=found.reason)
 
 
 async def _send(child: Process, frame: bytes) -> None:

@@ -1,8 +1,10 @@
 """The process in which mail is parsed: `python -m gateway.reader_child`, started by gateway.reader and by nobody else.
 
 Frames on stdin and stdout: four bytes of length, most significant first, then as many bytes.  The first frame in holds
-the settings as JSON, the first frame out is b"ready"; then each mail in is answered by one JSON object.  The process
-ends on end of file, when its parent dies, and by the kernel when a mail takes more CPU than it may.
+the settings as JSON, the first frame out is b"ready".  Then each question is two frames: {"op": its name in OPS, "cpu":
+seconds, "arguments": {...}} as JSON, and the bytes that it is about; its answer is one frame of JSON, and as many
+frames of bytes as that says in "files".  The process ends on end of file, when its parent dies, and by the kernel when
+a question takes more CPU than it may.
 """
 
 from __future__ import annotations
@@ -17,35 +19,44 @@ import signal
 import struct
 import sys
 import traceback
+import warnings
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any, BinaryIO
 
-from gateway.core import bounce, mime
-from gateway.core.model import Reading, Unreadable
+from gateway import attachment, picture
+from gateway.core import bounce, mime, signed
+from gateway.core.model import Picture, Reading, Unreadable
 
 _LENGTH = struct.Struct(">I")
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 def main() -> int:
-    """Answers mails until stdin ends; the exit code is 0, or 1 when the parent is not the one named in argv."""
-    # The daemon decides when this process ends: a signal to the whole group must not cost the mail in hand.
+    """Answers questions until stdin ends; the exit code is 0, or 1 when the parent is not the one named in argv."""
+    # The daemon decides when this process ends: a signal to the whole group must not cost the question in hand.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     logging.getLogger("flufl.bounce").disabled = True  # its tracebacks quote mail
+    warnings.simplefilter("ignore")  # Pillow's quote what a camera noted
     die_with_parent()
     if os.getppid() != int(sys.argv[1]):  # it died before the line above
         return 1
-    mails, answers = sys.stdin.buffer, sys.stdout.buffer
-    first = _receive(mails)
+    questions, answers = sys.stdin.buffer, sys.stdout.buffer
+    first = _receive(questions)
     if first is None:
         return 0
     settings = json.loads(first)
     limit(settings["memory_bytes"])
     _send(answers, b"ready")
-    while (raw := _receive(mails)) is not None:
-        renew(settings["cpu_seconds"] + len(raw) // settings["second_for_bytes"])
-        _send(answers, json.dumps(answer(raw, tuple(settings["cut_after"]), settings["job"])).encode())
+    while (head := _receive(questions)) is not None and (payload := _receive(questions)) is not None:
+        question = json.loads(head)
+        renew(question["cpu"])
+        found = answer(question["op"], payload, settings | question["arguments"])
+        files = found.pop("files", [])
+        _send(answers, json.dumps(found | {"files": len(files)}).encode())
+        for file in files:
+            _send(answers, file)
     return 0
 
 
@@ -63,8 +74,8 @@ def limit(memory_bytes: int) -> None:
 
 
 def renew(cpu_seconds: int) -> None:
-    """Gives the next mail `cpu_seconds`, or up to one less, on top of the CPU time used so far: the kernel counts whole
-    seconds.  SIGXCPU ends the process beyond that.
+    """Gives the next question `cpu_seconds`, or up to one less, on top of the CPU time used so far: the kernel counts
+    whole seconds.  SIGXCPU ends the process beyond that.
     """
     used = resource.getrusage(resource.RUSAGE_SELF)
     soft = math.floor(used.ru_utime + used.ru_stime) + cpu_seconds
@@ -72,29 +83,73 @@ def renew(cpu_seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
 
 
-def answer(raw: bytes, cut_after: tuple[str, ...], job: str = "") -> dict[str, Any]:
-    """{"reading": fields of a Reading} or {"unreadable": reason}, with "last": true when this process is spoilt."""
+def answer(op: str, payload: bytes, arguments: dict[str, Any]) -> dict[str, Any]:
+    """What the op says, or {"unreadable": reason}, with "last": true when this process is spoilt."""
     try:
-        found = read(raw, cut_after, job)
+        return OPS[op](payload, arguments)
     except MemoryError:
         return {"unreadable": "it needs more memory than a mail may take", "last": True}
     except Exception as fault:  # the loop's edge: a bug in a parser parks this mail, not the next one
         return {"unreadable": f"{type(fault).__name__} at {_place(fault)}", "last": True}
-    if isinstance(found, Unreadable):
-        return {"unreadable": found.reason}
-    return {"reading": asdict(found)}
 
 
-def read(raw: bytes, cut_after: tuple[str, ...], job: str = "") -> Reading | Unreadable:
-    """What a mail says, with what it reports where it looks like a report."""
-    found = mime.read(raw, cut_after)
+def _reading(raw: bytes, settings: dict[str, Any]) -> dict[str, Any]:
+    found = read(raw, settings)
+    return {"unreadable": found.reason} if isinstance(found, Unreadable) else {"reading": asdict(found)}
+
+
+def read(raw: bytes, settings: dict[str, Any]) -> Reading | Unreadable:
+    """What a mail says, with what the patterns find in it, and what it reports where it looks like a report."""
+    found = mime.read(raw, tuple(settings["cut_after"]))
     if isinstance(found, Unreadable):
         return found
-    found = replace(found, job=mime.captured(job, found.subject))
+    found = replace(
+        found,
+        job=mime.captured(settings["job"], found.subject),
+        captured=mime.captures(
+            found.subject, found.text, tuple(settings["subject_patterns"]), tuple(settings["patterns"])
+        ),
+        pictures=attachment.count(raw) if found.attachments else 0,
+    )
     if not bounce.suspected(found):
         return found
     told = bounce.read(raw)
     return found if told is None else replace(found, bounce=(told.action, told.status, told.diagnostic))
+
+
+def _attached(raw: bytes, _: dict[str, Any]) -> dict[str, Any]:
+    return _shown(attachment.attached(raw))
+
+
+def _picture(data: bytes, arguments: dict[str, Any]) -> dict[str, Any]:
+    return _shown((picture.inspected(data, arguments["number"]),))
+
+
+def _shown(found: tuple[Picture, ...]) -> dict[str, Any]:
+    about = [{"kind": p.kind, "name": p.name, "problem": p.problem} for p in found]
+    return {"pictures": about, "files": [p.data for p in found]}
+
+
+def _signatures(raw: bytes, arguments: dict[str, Any]) -> dict[str, Any]:
+    found = signed.claim(raw, arguments["now"])
+    if isinstance(found, Unreadable):
+        return {"unreadable": found.reason}
+    return {"from": found.authors, "results": found.results, "names": found.names}
+
+
+def _verify(raw: bytes, arguments: dict[str, Any]) -> dict[str, Any]:
+    return {"domains": signed.verify(raw, arguments["domain"], arguments["keys"], arguments["now"])}
+
+
+# What can be asked, by name.  Each takes the bytes, and the settings joined by the arguments; its answer must go
+# through JSON, save the bytes in "files".  {"unreadable": reason} is the answer for a mail that cannot be read.
+OPS: dict[str, Callable[[bytes, dict[str, Any]], dict[str, Any]]] = {
+    "read": _reading,
+    "attached": _attached,
+    "picture": _picture,
+    "signatures": _signatures,
+    "verify": _verify,
+}
 
 
 def _place(fault: Exception) -> str:

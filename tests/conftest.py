@@ -5,28 +5,13 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import pytest
+from clock import NOON, FakeClock
 
-NOON = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)  # a Monday, 12:00 in New York
 SKIPS = Path(__file__).with_name("skips.txt")
-
-
-class FakeClock:
-    """A `ports.Clock` that moves only when told."""
-
-    def __init__(self, now: datetime = NOON) -> None:
-        self._now = now
-
-    def now(self) -> datetime:
-        return self._now
-
-    def advance(self, by: timedelta | float) -> datetime:
-        """The new time, `by` (a timedelta, or seconds) later."""
-        self._now += by if isinstance(by, timedelta) else timedelta(seconds=by)
-        return self._now
 
 
 @pytest.fixture

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from gateway.core import mime
 from gateway.core.carrier import build
-from gateway.core.model import Consent, Door, Envelope, InboundMail, Kind, Phone, Reading, Recipient, Unreadable
-from gateway.core.rules import Employee, Number, Rules, Sender
+from gateway.core.model import Consent, Door, Envelope, Fate, InboundMail, Kind, Phone, Reading, Recipient, Unreadable
+from gateway.core.rules import Employee, Number, Rules, Sender, TextRules
 from gateway.core.work import (
     Accepted,
     Delivery,
@@ -25,6 +25,9 @@ from gateway.core.work import (
     Unclear,
     Writes,
 )
+from gateway.dispatch import Dispatcher
+from gateway.enclosures import Enclosures
+from gateway.engine import Engine
 from gateway.events import REGISTRY
 from gateway.ports import Committed, SpoolUnavailable, Started
 from gateway.spool.sqlite import SqliteSpool
@@ -55,6 +58,7 @@ def rules(rate: float = 1000.0, **changes: Any) -> Rules:
         employees=(Employee(name="bob", phone=BOB, carrier="verizon"),),
         carriers=TABLE,
         providers=frozenset({"twilio"}),
+        text=TextRules(first=""),
         lookup_after=(MS, 2 * MS, 3 * MS),
     )
     return replace(made, **changes)
@@ -170,6 +174,52 @@ class FaultyReader:
         if self._errors:
             raise self._errors.pop(0)
         return mime.read(raw)
+
+
+@dataclass
+class Room:
+    """A dispatcher and what stands around it."""
+
+    bell: Bell
+    spool: Spool
+    relay: Relay
+    account: Account
+    dispatcher: Dispatcher
+    rules: Rules
+    running: asyncio.Task[None] | None = None
+    stop: Callable[[], None] = lambda: None
+
+    def run(self, engine: Engine | None = None) -> None:
+        loops = engine or self.dispatcher
+        self.stop = loops.stop
+        self.running = asyncio.create_task(loops.run())
+
+    async def stopped(self) -> None:
+        """Ends what runs, within its deadline."""
+        if self.running is None:
+            self.run()
+        assert self.running is not None
+        self.stop()
+        await ended(self.running)
+
+    def engine(self, *errors: Exception) -> Engine:
+        """Its reader raises these, one after the other, before it reads."""
+        reader = FaultyReader(*errors)
+        return Engine(
+            spool=self.spool,
+            reader=reader,
+            dispatcher=self.dispatcher,
+            enclosures=Enclosures(
+                reader=reader, providers={}, deleting=(), stopped_within=self.dispatcher.stopped_within
+            ),
+            rules=lambda: self.rules,
+            clock=Now(),
+            keep_days={},
+        )
+
+    async def ends_as(self, fate: Fate, *ids: str) -> None:
+        """Waits until each of them was settled with that fate."""
+        await self.bell.until(lambda: set(ids) <= {s.delivery for s in self.spool.settled if s.fate is fate})
 
 
 def phone(n: int) -> Phone:

@@ -16,12 +16,14 @@ from gateway.catchup import CatchUp
 from gateway.core.model import InboundHook, Phone, StatusIn, TextIn
 from gateway.core.rules import Number, Rules
 from gateway.courier.twilio import TwilioProvider
+from gateway.ports import Media
 from gateway.simulator.phones import Script
 from gateway.simulator.world import World
 from gateway.spool.sqlite import SqliteSpool
 
 ACCOUNT, TOKEN = "AC" + "0" * 32, "token"
 OURS, MARIA = Phone("+12025550100"), Phone("+12025550143")
+JPEG = b"\xff\xd8\xff\xe0 a picture"
 NUMBER = Number(name="service", phone=OURS, provider="twilio")
 
 
@@ -37,6 +39,7 @@ class Scene:
     world: World
     spool: SqliteSpool
     catch_up: CatchUp
+    provider: TwilioProvider
     kept: list[InboundHook] = field(default_factory=list)
 
 
@@ -69,7 +72,7 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
             stopped_within=stopped_within,
             every=timedelta(seconds=20),
         )
-        made = Scene(world, spool, catch_up)
+        made = Scene(world, spool, catch_up, provider)
         yield made
         await provider.close()
         await spool.close()
@@ -111,6 +114,42 @@ async def test_a_list_that_cannot_be_read_moves_no_mark(scene: Scene) -> None:
 
     assert await scene.catch_up.texts(NUMBER) == 0
     assert await scene.spool.mark(f"inbound {OURS}") == begun
+
+
+async def test_a_text_that_no_webhook_brought_comes_with_its_pictures(scene: Scene) -> None:
+    await scene.spool.set_mark(f"inbound {OURS}", datetime.now(UTC))
+    await scene.world.customer_texts(MARIA, OURS, "", [("image/jpeg", JPEG), ("image/jpeg", JPEG)])
+
+    assert await scene.catch_up.texts(NUMBER) == 1
+    (hook,) = scene.kept
+    assert isinstance(hook.event, TextIn)
+    assert [await scene.provider.fetch_media(a, 1000) for a in hook.event.media] == [
+        Media(kind="image/jpeg", name="", data=JPEG)
+    ] * 2
+
+
+async def test_a_text_whose_pictures_cannot_be_asked_for_comes_again_and_holds_up_no_other(scene: Scene) -> None:
+    begun = datetime.now(UTC) - timedelta(minutes=1)
+    await scene.spool.set_mark(f"inbound {OURS}", begun)
+    await scene.world.customer_texts(MARIA, OURS, "with a picture", [("image/jpeg", JPEG)])
+    await scene.world.customer_texts(MARIA, OURS, "STOP")
+    scene.world.twilio.faults.add("500-media", count=1)
+    (pictured, _) = scene.world.phone(MARIA)[:2]
+
+    assert await scene.catch_up.texts(NUMBER) == 1
+    assert await scene.spool.mark(f"inbound {OURS}") == pictured.created
+    assert await scene.catch_up.texts(NUMBER) == 1
+    assert [h.event.text for h in scene.kept if isinstance(h.event, TextIn)] == ["STOP", "with a picture"]
+
+
+async def test_pictures_that_are_known_are_not_asked_for_again(scene: Scene) -> None:
+    await scene.spool.set_mark(f"inbound {OURS}", datetime.now(UTC))
+    await scene.world.customer_texts(MARIA, OURS, "", [("image/jpeg", JPEG)])
+    await scene.catch_up.texts(NUMBER)
+    scene.world.twilio.faults.add("500-media", count=1)
+
+    assert await scene.catch_up.texts(NUMBER) == 0
+    assert (await scene.spool.mark(f"inbound {OURS}") or datetime.min.replace(tzinfo=UTC)) > scene.kept[0].at
 
 
 async def test_a_number_without_an_account_is_left_alone(scene: Scene) -> None:

@@ -7,6 +7,7 @@ import io
 import json
 import stat
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,14 @@ async def test_a_list_that_is_too_long_is_refused_whole(ledger: Roll, monkeypatc
     monkeypatch.setattr(roll, "MOST_ENTRIES", 1)
     with pytest.raises(CommandFailed, match="at most 1 lines"):
         await ledger.imported([line(), line(BEN)])
+
+
+async def test_the_export_names_our_number_to_which_a_stop_was_texted(ledger: Roll, spool: Any) -> None:
+    (stop,) = said(ANN, "stop").consents
+    await spool.write(Writes(consents=(replace(stop, number="+12025550100"),)))
+    (row,) = (await ledger.exported())["rows"]
+
+    assert ("stop", "+12025550100") == (row["action"], row["number"])
 
 
 async def test_the_export_brings_every_entry_page_by_page(ledger: Roll, spool: Any, monkeypatch: Any) -> None:

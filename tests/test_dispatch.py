@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,12 @@ from postroom import (
     UNCLEAR,
     Account,
     Bell,
-    FaultyReader,
     Now,
     Relay,
+    Room,
     Spool,
     by_carrier,
     counted,
-    ended,
     mail,
     phone,
     rules,
@@ -33,56 +31,11 @@ from postroom import (
 )
 
 from gateway.core.model import Fate
-from gateway.core.rules import Rules
 from gateway.core.work import Deferred, Delivery, Outcome
 from gateway.deliver import Deliverer
 from gateway.dispatch import Dispatcher
-from gateway.engine import Engine
 from gateway.ports import ReaderUnavailable
 from gateway.spool.sqlite import SqliteSpool
-
-
-@dataclass
-class Room:
-    """A dispatcher and what stands around it."""
-
-    bell: Bell
-    spool: Spool
-    relay: Relay
-    account: Account
-    dispatcher: Dispatcher
-    rules: Rules
-    running: asyncio.Task[None] | None = None
-    stop: Callable[[], None] = lambda: None
-
-    def run(self, engine: Engine | None = None) -> None:
-        loops = engine or self.dispatcher
-        self.stop = loops.stop
-        self.running = asyncio.create_task(loops.run())
-
-    async def stopped(self) -> None:
-        """Ends what runs, within its deadline."""
-        if self.running is None:
-            self.run()
-        assert self.running is not None
-        self.stop()
-        await ended(self.running)
-
-    def engine(self, *errors: Exception) -> Engine:
-        """Its reader raises these, one after the other, before it reads."""
-        reader = FaultyReader(*errors)
-        return Engine(
-            spool=self.spool,
-            reader=reader,
-            dispatcher=self.dispatcher,
-            rules=lambda: self.rules,
-            clock=Now(),
-            keep_days={},
-        )
-
-    async def ends_as(self, fate: Fate, *ids: str) -> None:
-        """Waits until each of them was settled with that fate."""
-        await self.bell.until(lambda: set(ids) <= {s.delivery for s in self.spool.settled if s.fate is fate})
 
 
 @pytest.fixture
@@ -312,3 +265,16 @@ async def test_the_sender_of_a_mail_that_is_held_after_its_third_crash_is_told(r
     (report,) = r.relay.sent
     assert report.rcpt_to == JOBS
     assert b"Not delivered: text to" in report.data
+
+
+async def test_a_conversation_with_many_texts_takes_turns_with_those_that_have_one(room: Callable[..., Room]) -> None:
+    r = room(rate=100.0)
+    many = [text(n, phone(0)) for n in range(4)]
+    single = [text(n, phone(n)) for n in range(10, 40)]
+    await r.spool.write(writes(*many, *single), False)
+    r.run()
+    await r.ends_as(Fate.HANDED_OVER, *(delivery.id for _, delivery in (*many, *single)))
+
+    order = [delivery for delivery, _ in r.account.sent]
+    assert [d.id for _, d in many] == [ident for ident in order if ident in {d.id for _, d in many}]
+    assert order.index(many[1][1].id) > max(order.index(d.id) for _, d in single)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import error_table
 import event_table
 import pytest
 
@@ -54,6 +55,10 @@ def test_the_table_of_events_is_what_the_code_emits() -> None:
     assert event_table.written() == event_table.table(), "write it again: .venv/bin/python tests/event_table.py"
 
 
+def test_the_table_of_errors_is_what_the_code_has() -> None:
+    assert error_table.written() == error_table.made(), "write it again: .venv/bin/python tests/error_table.py"
+
+
 def test_code_emits_only_events_of_the_closed_list() -> None:
     assert [(place, name) for place, name, _ in event_table.calls() if name not in EVENTS] == []
 
@@ -65,6 +70,7 @@ def test_every_dependency_is_justified_and_nothing_else_is() -> None:
         *groups["test"],
         *groups["lint"],
         *PROJECT["build-system"]["requires"],
+        *(ROOT / "requirements/contract.in").read_text().splitlines(),
     ]
     rows = re.findall(r"^\| ([A-Za-z0-9._-]+) \|(.+)\|$", (ROOT / "docs/dependencies.md").read_text(), re.MULTILINE)
     rows = [(name, cells) for name, cells in rows if name != "package"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import io
 import os
 import select
 import signal
@@ -12,9 +14,10 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from gateway.core.model import Reading, Unreadable
-from gateway.ports import Reader, ReaderUnavailable
+from gateway.core.model import Picture, Reading, Unreadable
+from gateway.ports import Media, Reader, ReaderUnavailable
 from gateway.reader import Limits, MailReader
 
 FROM = b"From: shop@jobs.example\r\n"
@@ -38,6 +41,28 @@ def bulky(megabytes: int) -> bytes:
         b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nwords\r\n--b\r\nContent-Type: image/png\r\n\r\n"
     )
     return FROM + head + line * (megabytes * 1_000_000 // len(line)) + b"--b--\r\n"
+
+
+def drawn(width: int, height: int) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (width, height), "red").save(out, format="PNG")
+    return out.getvalue()
+
+
+def with_files(*files: tuple[str, bytes]) -> bytes:
+    """A mail with files of (content type, bytes) attached."""
+    head = FROM + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nwords\r\n"
+    parts = (
+        f"--b\r\nContent-Type: {kind}\r\nContent-Disposition: attachment\r\n".encode()
+        + b"Content-Transfer-Encoding: base64\r\n\r\n"
+        + base64.encodebytes(data).replace(b"\n", b"\r\n")
+        for kind, data in files
+    )
+    return head + b"".join(parts) + b"--b--\r\n"
+
+
+def media(data: bytes) -> Media:
+    return Media(kind="application/octet-stream", name="../../etc/passwd", data=data)
 
 
 TORTURE = {
@@ -167,6 +192,78 @@ async def test_a_delivery_report_is_read_in_the_same_child(make: Make) -> None:
         "5.1.1",
         "550 5.1.1 <2025550143@sms.carrier.example> User unknown",
     )
+
+
+async def test_the_pictures_of_a_mail_cross_the_boundary_in_their_order(make: Make) -> None:
+    reader = make()
+    raw = with_files(
+        ("image/png", drawn(200, 100)), ("application/pdf", b"%PDF-1.7 x"), ("image/png", drawn(3000, 200))
+    )
+    found = await reader.attached(raw)
+
+    assert (await read(reader, raw)).pictures == 3
+    assert [(p.kind, p.name, p.problem) for p in found] == [
+        ("image/png", "picture-1.png", ""),
+        ("application/pdf", "document-2.pdf", ""),
+        ("image/jpeg", "picture-3.jpg", ""),
+    ]
+    assert found[1].data == b"%PDF-1.7 x"
+    assert Image.open(io.BytesIO(found[2].data)).width == 1600
+
+
+async def test_a_mail_without_attachments_has_no_pictures(make: Make) -> None:
+    reader = make()
+
+    assert (await read(reader, SIMPLE)).pictures == 0
+    assert await reader.attached(SIMPLE) == ()
+    assert await reader.attached(b"") == ()
+
+
+async def test_a_file_that_came_with_a_text_is_looked_into(make: Make) -> None:
+    reader = make()
+    data = drawn(50, 50)
+    large = b"%PDF-1.7" + bytes(24 << 20)
+
+    assert await reader.inspected(media(data)) == Picture(kind="image/png", name="picture-1.png", data=data)
+    assert await reader.inspected(media(large), 2) == Picture(kind="application/pdf", name="document-2.pdf", data=large)
+    assert (await reader.inspected(media(b"MZ\0"), 3)).problem == "a file of unknown type was left out"
+
+
+async def test_a_picture_that_needs_too_much_memory_costs_only_itself(make: Make) -> None:
+    reader = make(memory_bytes=180 << 20)
+    huge = drawn(7000, 7000)
+    found = await reader.attached(with_files(("image/png", huge), ("image/png", drawn(200, 100))))
+
+    assert [p.problem for p in found] == ["a picture that needs too much memory was left out", ""]
+    assert (await reader.inspected(media(huge))).problem == "a picture that needs too much memory was left out"
+    assert (await read(reader, SIMPLE)).subject == "Ready"
+
+
+async def test_a_picture_that_takes_too_much_cpu_costs_only_itself(make: Make) -> None:
+    reader = make(cpu_seconds=1, decoding_seconds=0, deadline_seconds=60, memory_bytes=8 << 30)
+    found = await reader.attached(with_files(*[("image/png", drawn(7000, 7000))] * 10))
+
+    assert found == (Picture(kind="", name="file-1", data=b"", problem="it took more than 1 s of CPU"),)
+    assert (await read(reader, SIMPLE)).subject == "Ready"
+
+
+async def test_what_the_patterns_find_is_in_the_reading(make: Make) -> None:
+    reader = make()
+    raw = FROM + b"Subject: RO 4711 is ready\r\n\r\nBring $ 120 at 10:30.\r\n"
+    reader.configure((), r"RO (\d+)", (r"RO (\d+) is", r"nothing (.)"), (r"at (\d+:\d+)",))
+    found = await read(reader, raw)
+
+    assert found.job == "4711"
+    assert found.captured == {r"RO (\d+) is": "4711", r"at (\d+:\d+)": "10:30"}
+
+
+async def test_a_question_that_nobody_can_answer_spoils_one_child_and_no_mail(make: Make) -> None:
+    reader = make()
+    answer = await reader.ask("no such question", b"")
+
+    assert isinstance(answer, Unreadable)
+    assert "KeyError" in answer.reason
+    assert (await read(reader, SIMPLE)).subject == "Ready"
 
 
 async def test_crafted_mail_has_an_answer_and_the_next_mail_too(make: Make) -> None:

@@ -19,6 +19,10 @@ ORIGINAL = ROOT / "tests" / "data" / "carriers.csv"
 FORMS = {"national10": "{national}", "e164_noplus": "{e164}"}
 Key = tuple[str, str]
 
+# What the rows do not say; facts of behaviour with their evidence stand in docs/config.md.
+QUIRKS = {"vtext.com": ("no_colon",), "msg.telus.com": ("no_links",)}
+MAX_BYTES = {("us-cellular", "mms"): 500_000, ("t-mobile", "mms"): 1_000_000}
+
 
 @pytest.fixture(scope="module")
 def shipped() -> dict[str, Any]:
@@ -53,6 +57,8 @@ def expected_channels(rows: list[dict[str, str]]) -> dict[Key, Channel]:
                 ends=day if ending else None,
                 seen=None if ending else day,
                 max_chars=int(row["max_chars"] or 0),
+                quirks=QUIRKS.get(row["domain"], ()),
+                max_bytes=MAX_BYTES.get((row["id"], channel), 0),
                 source=row["source"],
             )
     return found
@@ -95,6 +101,37 @@ def test_no_row_is_active_because_none_was_proven(table: CarrierTable) -> None:
 def test_every_domain_leads_to_its_rows(table: CarrierTable, rows: list[dict[str, str]]) -> None:
     assert set(table.domains) == {row["domain"] for row in rows if row["domain"]}
     assert {c.carrier for c in carriers.by_domain(table, "txt.att.net")} >= {"att", "h2o-wireless"}
+
+
+@pytest.mark.parametrize(
+    ("carrier", "domains"),
+    [
+        ("verizon", {"vtext.com", "vzwpix.com", "mypixmessages.com"}),
+        ("visible", {"vtext.com", "vzwpix.com", "mypixmessages.com"}),
+        ("att", {"txt.att.net", "mms.att.net", "cingularme.com", "mmode.com"}),
+        ("t-mobile", {"tmomail.net"}),
+        ("cricket", {"sms.mycricket.com", "mms.cricketwireless.net", "mms.mycricket.com"}),
+        ("public-mobile", {"msg.telus.com", "mms.telusmobility.com"}),
+        ("sasktel", {"sms.sasktel.com", "sasktel.com", "cdma.sasktel.com"}),
+        ("consumer-cellular", {"mailmymobile.net"}),
+    ],
+)
+def test_phones_answer_from_every_domain_of_their_network(table: CarrierTable, carrier: str, domains: set[str]) -> None:
+    assert {domain for domain, ids in table.reply_domains.items() if carrier in ids} == domains
+
+
+def test_no_mailbox_of_the_public_counts_as_a_phone(table: CarrierTable) -> None:
+    assert not {"gmail.com", "sbcglobal.net", "comcast.net", "verizon.net", "sasktel.net"} & set(table.reply_domains)
+
+
+def test_what_three_gateways_take_is_shipped(table: CarrierTable) -> None:
+    taken = {c.id: channel.max_chars for c in table.carriers.values() if (channel := c.channels.get("sms"))}
+
+    assert {name: taken[name] for name in ("verizon", "t-mobile", "us-cellular")} == {
+        "verizon": 160,
+        "t-mobile": 160,
+        "us-cellular": 400,
+    }
 
 
 def test_a_row_without_an_address_is_not_routable_and_renders_nothing(table: CarrierTable) -> None:

@@ -19,11 +19,17 @@ _MESSAGES = "/2010-04-01/Accounts/{AccountSid}/Messages.json"
 
 
 @cache
+def document() -> dict[str, Any]:
+    """The whole document."""
+    found: dict[str, Any] = json.loads(DOCUMENT.read_text())
+    return found
+
+
+@cache
 def contract() -> dict[str, Any]:
     """`create`: the form of a new text; `message`: its fields; `page`, `list`: names of fields and parameters."""
-    document = json.loads(DOCUMENT.read_text())
-    schemas = document["components"]["schemas"]
-    path = document["paths"][_MESSAGES]
+    schemas = document()["components"]["schemas"]
+    path = document()["paths"][_MESSAGES]
 
     def resolved(value: Any) -> Any:
         if isinstance(value, list):

@@ -21,12 +21,20 @@ def command() -> click.Command:
 
 
 @click.command(
-    help="Check the configuration as serve would, and look up MX records.  0: it can be used, 78: it cannot."
+    help="Check the configuration as serve would, and look up MX records.  0: it can be used, 78: it cannot.  "
+    "With --live ask the provider about our numbers instead.  1: an error is left, 69: it cannot be asked."
 )
+@click.option("--live", is_flag=True, help="Ask the provider: are the numbers ours, lead to us, and are registered?")
+@click.option("--fix", is_flag=True, help="As --live, but first lead texts to our numbers to us where they do not.")
 @json_option
 @config_option
-def check(as_json: bool, config_path: str | None) -> None:
-    report(config_path, as_json=as_json, carriers_only=False)
+def check(live: bool, fix: bool, as_json: bool, config_path: str | None) -> None:
+    if live or fix:
+        from gateway.cli.live import report as report_live
+
+        report_live(config_path, as_json=as_json, fix=fix)
+    else:
+        report(config_path, as_json=as_json, carriers_only=False)
 
 
 def report(config_path: str | None, *, as_json: bool, carriers_only: bool) -> None:

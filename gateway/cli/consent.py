@@ -32,10 +32,16 @@ def show(phone: str, as_json: bool, config_path: str | None) -> None:
     if as_json:
         print_json(rows)
     elif rows:
-        columns = ("at", "phone", "action", "class", "method", "evidence", "recorded_by")
+        columns = ("at", "phone", "action", "class", "method", "number", "evidence", "recorded_by")
         table(columns, ([r["klass" if c == "class" else c] for c in columns] for r in rows))
     if phone and not as_json:
         click.echo(f"{answer['phone']}: {answer['standing']}")
+        if answer["says"]:
+            click.echo(f"{answer['phone']} {answer['says']}")
+        for number in answer["blocked"]:
+            click.echo(
+                f"{answer['phone']}: blocked by the provider for our number {number}: only a START to it lifts that"
+            )
 
 
 @consent.command(help="Record that the person behind PHONE agreed to texts.")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
@@ -21,13 +21,15 @@ def command() -> click.Command:
 def demo(leave: bool, log: Path | None) -> None:
     from gateway import app, events
     from gateway.cli.play import play
+    from gateway.cli.stage import Ear
     from gateway.house import StartError
 
-    with tempfile.TemporaryDirectory(prefix="gateway-demo-") as folder:
-        stream = log.open("w", buffering=1) if log else io.StringIO()
-        events.setup(stream)
+    with ExitStack() as open_:
+        folder = open_.enter_context(tempfile.TemporaryDirectory(prefix="gateway-demo-"))
+        ear = Ear(open_.enter_context(log.open("w", buffering=1)) if log else None)
+        events.setup(ear)
         try:
-            right = app.run(play(Path(folder), leave=leave))
+            right = app.run(play(Path(folder), ear, leave=leave))
         except StartError as error:
             click.echo(f"gateway: {error.text}", err=True)
             sys.exit(error.exit_code)

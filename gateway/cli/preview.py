@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO
 
 import click
@@ -48,7 +49,20 @@ def _shown(row: dict[str, Any]) -> str:
         ("cut away", row["cut"]),
         ("size", f"{row['segments']} segments, {row['units']} units, {row['encoding']}"),
         ("costly characters", " ".join(row["costly"])),
+        ("pictures", row["pictures"]),
         ("price", row["price"]),
+        ("goes", _later(row["due_at"])),
         ("refused", row["refused"]),
+        *(("warning", words) for words in row["warnings"]),
     ]
     return "\n".join(f"{name:>17}: {value}" for name, value in lines if value)
+
+
+def _later(due: str | None) -> str:
+    """When it would go, local time, where that is not at once."""
+    if not due:
+        return ""
+    at = datetime.fromisoformat(due)
+    return (
+        f"{at.astimezone():%Y-%m-%d %H:%M}, after quiet hours" if at > datetime.now(UTC) + timedelta(minutes=1) else ""
+    )

@@ -31,7 +31,7 @@ def list_(everything: bool, as_json: bool, config_path: str | None) -> None:
     if not rows:
         click.echo("The queue is empty." if not everything else "Nothing has been sent yet.")
         return
-    columns = ("id", "to", "courier", "fate", "attempts", "due_at", "code", "note")
+    columns = ("id", "kind", "to", "courier", "fate", "attempts", "due_at", "code", "note")
     table(columns, ([r.get(c) if c != "note" else _note(r) for c in columns] for r in rows))
 
 

@@ -40,6 +40,7 @@ class Bubble:
 
     words: str
     mine: bool = False  # written by the phone's owner
+    pictures: int = 0  # that came with it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,7 @@ class Letter:
     subject: str
     words: str
     thread: str = ""  # what the mail answers, in words: "on RO 1042"
+    attached: tuple[str, ...] = ()  # names of files
 
 
 def console(file: TextIO | None = None, width: int | None = None) -> Console:
@@ -104,6 +106,7 @@ def mailbox(owner: str, letters: Sequence[Letter], *, framed: bool = True) -> Re
         if each.thread:
             head.append(f"  ({plain(each.thread)})", style="dim")
         lines += [head, _indented(plain(each.words, lines=True), 2, framed=framed)]
+        lines += [_indented(f"[{plain(name)} attached]", 2, framed=framed) for name in each.attached]
     return _frame(f"Mailbox of {plain(owner)}", lines or [Text("no mail", style="dim")], "yellow", framed=framed)
 
 
@@ -124,8 +127,11 @@ def plain(words: str, *, lines: bool = False) -> str:
 
 
 def _bubble(value: Bubble, *, framed: bool) -> RenderableType:
-    words = plain(value.words, lines=True)
-    return _indented("> " + words, 6, framed=framed, style="green") if value.mine else Text(words)
+    said = plain(value.words, lines=True)
+    words = "\n".join([*([said] if said else []), *["[a picture]"] * value.pictures])
+    if not value.mine:
+        return Text(words)
+    return _indented("> " + words.replace("\n", "\n  "), 6, framed=framed, style="green")
 
 
 def _indented(words: str, by: int, *, framed: bool, style: str = "") -> RenderableType:

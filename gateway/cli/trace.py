@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -67,7 +67,8 @@ def _inbound(row: Row) -> list[str]:
     event = row["event"]
     if "text" in event:
         words = f"text in    {row['id']}  from {event['author']} to {event['number']}"
-        return [_head(row, click.style(words, bold=True)), *_more(("text", event["text"]))]
+        told = ("text", event["text"]), ("pictures or files", len(event.get("media", ())))
+        return [_head(row, click.style(words, bold=True)), *_more(*told, ("note", row["note"]))]
     words = f"status in  {row['id']}: {event['status']} {event['code']}".rstrip()
     return [_head(row, words)]
 
@@ -81,6 +82,7 @@ def _message(row: Row) -> list[str]:
         *_more(
             ("written to", row["recipient"]),
             ("rule", row["rule"]),
+            ("class", row["klass"] if row["klass"] != "informational" else ""),
             ("subject", row["subject"]),
             ("text", row["text"]),
             ("cut away", row["cut"]),
@@ -96,6 +98,12 @@ def _delivery(row: Row) -> list[str]:
     why = f" ({row['reason']})" if row["reason"] else ""
     due = f", due {_time(row['due_at'])}" if row["fate"] in ("waiting", "unknown") else ""
     lines = [_head(row, f"delivery   {row['id']}  by {row['courier']} to {row['to']}: {fate}{why}{due}")]
+    unfinished = row["fate"] in ("waiting", "unknown", "held")
+    lines += _more(
+        ("why this mailbox", "the one before did not take the mail" if _is_second_mailbox(row) else ""),
+        ("pictures", row.get("pictures")),
+        ("waits", _WAITS.get(row["reason"], "") if unfinished else ""),
+    )
     for attempt in row["attempts"]:
         answer = " ".join(
             str(v) for v in (attempt["outcome"], attempt["code"], attempt["note"], attempt["remote_id"]) if v
@@ -110,13 +118,68 @@ def _delivery(row: Row) -> list[str]:
     return lines
 
 
+def _is_second_mailbox(row: Row) -> bool:
+    """A reply has a second delivery only when its first mailbox failed."""
+    return row["kind"] == "reply" and not str(row["id"]).endswith(".1")
+
+
 def _consent(row: Row) -> list[str]:
-    words = {"grant": "agreed", "revoke": "opted out", "stop": "said STOP", "start": "said START"}[row["action"]]
+    words = _SAID_BY.get((row["action"], row["method"]), _ACTIONS[row["action"]])
     said = f"{row['phone']} {words} ({row['klass']}, {row['method']}, recorded by {row['recorded_by']})"
-    return [_head(row, f"consent    {said}"), *_more(("evidence", row["evidence"]), ("wrote", row["raw"]))]
+    told = ("our number", row["number"]), ("evidence", row["evidence"]), ("wrote", row["raw"])
+    return [_head(row, f"consent    {said}"), *_more(*told)]
 
 
-_TOLD = {"inbound": _inbound, "message": _message, "delivery": _delivery, "consent": _consent}
+def _question(row: Row) -> list[str]:
+    about = "which job is meant" if row["kind"] == "job" else "whether it was a wish not to be texted"
+    offered = ", ".join(f"{n} = conversation {token}" for n, token in enumerate(row["options"], 1))
+    return [
+        _head(row, f"question   {row['id']}  {about}: {_answer(row)}"),
+        *_more(("about", row["text"]), ("offered", offered), ("waits for it", ", ".join(row["deliveries"]))),
+    ]
+
+
+def _answer(row: Row) -> str:
+    if row["answered_at"]:
+        return f"answered {row['answer']} at {_time(row['answered_at'])}"
+    closed = datetime.fromisoformat(row["closes_at"]) <= datetime.now(UTC)
+    return f"not answered, {'closed' if closed else 'open until'} {_time(row['closes_at'])}"
+
+
+_ACTIONS = {
+    "grant": "agreed",
+    "revoke": "opted out",
+    "stop": "said STOP",
+    "start": "said START",
+    "suspend": "perhaps asked not to be texted",
+    "resume": "did not ask to stop",
+    "block": "is blocked by the provider for one number of ours",
+}
+_SAID_BY = {  # by action and method, where the person's own word was not the cause
+    ("stop", "provider"): "is opted out, says the provider",
+    ("stop", "mail"): "is opted out: the shop answered yes",
+    ("resume", "mail"): "did not ask to stop: the shop answered no",
+    ("suspend", "provider"): "perhaps asked not to be texted, says the provider",
+    ("grant", "job_system"): "agreed, says the job system",
+}
+_WAITS = {  # by Delivery.reason: what an unfinished one waits for, and who can do something about it
+    "retry": "it is tried again by itself",
+    "quiet hours": "for the end of quiet hours where the phone is: [policy] quiet_hours",
+    "asked which job": "for the person's answer to which job is meant, or until that time",
+    "pacing": "for its turn: the number sends as fast as [[number]] segments_per_second allows",
+    "lookup": "the answer to its sending was lost; it is being looked up at the provider",
+    "flood": "for a person: gateway queue release or cancel; [policy] flood_per_minute held it",
+    "budget": "for a person: gateway queue release or cancel; the sender's budget is used up",
+    "unknown": "for a person: it may have been sent; see the provider's log, then release or cancel it",
+    "restored": "for a person: the database is from a backup; see the provider's log, then release or cancel it",
+}
+_TOLD = {
+    "inbound": _inbound,
+    "message": _message,
+    "delivery": _delivery,
+    "consent": _consent,
+    "question": _question,
+}
 
 
 def _time(text: str) -> str:

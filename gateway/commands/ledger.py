@@ -12,7 +12,7 @@ from gateway.core import phone as phones
 from gateway.core.carrier import needs_confirmation, render
 from gateway.core.consent_csv import CLASSES, METHODS, PROVEN
 from gateway.core.model import Confirmation, Consent, Phone
-from gateway.core.policy import Standing, standing
+from gateway.core.policy import Standing, forbids, standing
 from gateway.core.rules import Rules
 from gateway.core.work import Needs, Writes
 from gateway.events import emit
@@ -28,7 +28,11 @@ class Ledger:
         self._clock = clock
 
     async def show(self, phone: str = "") -> Answer:
-        """The ledger of a phone, or of all."""
+        """The ledger of a phone, or of all.
+
+        Of a phone also `standing` (stopped, revoked, suspended, granted, employee or none), `says` (what follows from
+        it, "" where texts go), and `blocked`: our numbers from which the provider takes no text to it.
+        """
         rules = self._config().rules
         if not phone:
             return {"rows": await self._spool.find("consents", limit=MOST)}
@@ -36,7 +40,14 @@ class Ledger:
         rows = await self._spool.find("consents", phone=number)
         facts = await self._spool.gather(Needs(phones=frozenset({number})))
         state = standing(facts.consents.get(number, ()), rules.brand)
-        return {"rows": rows, "phone": number, "standing": _state(state, rules.employee_at(number) is not None)}
+        no = forbids(number, state, rules)
+        return {
+            "rows": rows,
+            "phone": number,
+            "standing": _state(state, rules.employee_at(number) is not None),
+            "says": f"{no.why}: {no.remedy}" if no else "",
+            "blocked": list(state.blocked),
+        }
 
     async def grant(
         self,
@@ -122,6 +133,8 @@ def _state(state: Standing, employee: bool) -> str:
         return "stopped"
     if state.revoked is not None:
         return "revoked"
+    if state.suspended is not None and not employee:
+        return "suspended"
     if state.granted is not None:
         return "granted"
     return "employee" if employee else "none"

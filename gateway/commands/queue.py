@@ -61,9 +61,10 @@ class Queue:
         """Lets go what is held: the ids, or everything of a sender."""
         wanted = list(ids or [])
         if sender:
-            # Only what its budget holds: a text that may have been sent already needs a person who names it.
+            # Only what budget or flood brake hold: a text that may have been sent already needs a person who names it.
             rows = await self._spool.find("queue", all=False, limit=MOST)
-            wanted += [r["id"] for r in rows if (r["fate"], r["reason"], r["sender"]) == ("held", "budget", sender)]
+            held = {("held", "budget", sender), ("held", "flood", sender)}
+            wanted += [r["id"] for r in rows if (r["fate"], r["reason"], r["sender"]) in held]
         return await self._move(wanted, Fate.WAITING, "release", actor)
 
     async def _move(self, ids: list[str], fate: Fate, word: str, actor: str) -> Answer:
@@ -82,7 +83,9 @@ class Queue:
             return [{"id": ident, "done": False, "why": "no such delivery"}]
         rows = []
         for delivery in found:
-            why = _cannot(delivery, word) or _done_otherwise(delivery, found, word)
+            # Also the siblings of a delivery that was named alone: a fallback may have brought the message.
+            siblings = await self._deliveries(delivery["message"])
+            why = _cannot(delivery, word) or _done_otherwise(delivery, siblings, word)
             if not why:
                 note = f"{word} by {actor or 'admin'}"
                 move = Move(delivery=delivery["id"], fate=fate, note=note, source="admin")

@@ -11,14 +11,13 @@ from email.utils import format_datetime
 
 from gateway.commands.answer import Answer, CommandFailed
 from gateway.config import Config
-from gateway.core.address import BadAddress
-from gateway.core.admit import wants
+from gateway.core.address import BadAddress, Target, TextAddress, ToConversation, ToName, ToPhone
+from gateway.core.desk import Desk
 from gateway.core.forecast import forecast
-from gateway.core.intent import job, target_of
-from gateway.core.model import Door, Envelope, InboundMail, Reading, Recipient, Refusal, Unreadable
-from gateway.core.outgoing import Desk
+from gateway.core.intent import Preview, needs, target_of
+from gateway.core.model import Door, Envelope, InboundMail, Picture, Reading, Recipient, Refusal, Unreadable
 from gateway.core.template import EMPTY
-from gateway.core.work import Facts, Needs
+from gateway.core.work import Facts
 from gateway.doorman import Doorman
 from gateway.engine import gathered
 from gateway.events import emit
@@ -61,11 +60,10 @@ class Texts:
         if isinstance(reading, Unreadable):
             raise CommandFailed(f"the mail cannot be read: {reading.reason}")
         target = target_of(address, rules)
-        wanted = wants([] if isinstance(target, BadAddress) else [target], rules)
-        keys = frozenset((name, phone, job(reading)) for phone in wanted.phones)
-        facts = await gathered(self._spool, wanted.joined(Needs(keys=keys)), rules)
-        desk = self._desk(address, name, raw, reading, facts)
-        rows = forecast(target, desk)
+        facts = await self._facts(target, address, name, raw, reading)
+        pictures = await self._pictures(raw, reading)
+        desk = self._desk(address, name, raw, reading, facts, pictures)
+        rows = forecast(target, desk, address)
         for row in rows:
             row["to"] = row["to"] or to
             if not mail and row["refused"] == EMPTY:
@@ -73,14 +71,48 @@ class Texts:
                 row["refused"], row["due_at"] = None, self._clock.now().isoformat()
         return {"rows": rows}
 
-    def _desk(self, address: str, sender: str, raw: bytes, reading: Reading, facts: Facts) -> Desk:
-        now = self._clock.now()
+    async def _facts(
+        self, target: Target | BadAddress, address: str, sender: str, raw: bytes, reading: Reading
+    ) -> Facts:
+        """What the same mail by the door would be planned with."""
+        rules, recipient = self._config().rules, Recipient(address=address)
+        if not isinstance(target, ToPhone | ToName | TextAddress | ToConversation):
+            return Facts()
+        intent = Preview(recipient=recipient, target=target)
+        mail = self._inbound(address, sender, raw)
+        return await gathered(self._spool, needs((intent,), mail, reading, rules), rules)
+
+    async def _pictures(self, raw: bytes, reading: Reading) -> tuple[Picture, ...]:
+        rules = self._config().rules
+        wanted = rules.public_url and rules.text.pictures == "send" and reading.pictures
+        return await self._reader.attached(raw) if wanted else ()
+
+    def _inbound(self, address: str, sender: str, raw: bytes) -> InboundMail:
         envelope = Envelope(mail_from="", recipients=(Recipient(address=address),))
-        mail = InboundMail(
-            id="preview", at=now, door=Door.LOCAL, peer="local", sender=sender, envelope=envelope, raw=raw
+        return InboundMail(
+            id="preview",
+            at=self._clock.now(),
+            door=Door.LOCAL,
+            peer="local",
+            sender=sender,
+            envelope=envelope,
+            raw=raw,
         )
-        tokens = (f"preview{n}" for n in itertools.count())
-        return Desk(mail=mail, reading=reading, facts=facts, rules=self._config().rules, now=now, tokens=tokens)
+
+    def _desk(
+        self, address: str, sender: str, raw: bytes, reading: Reading, facts: Facts, pictures: tuple[Picture, ...]
+    ) -> Desk:
+        mail = self._inbound(address, sender, raw)
+        tokens = (f"preview{n:09}" for n in itertools.count())
+        return Desk(
+            mail=mail,
+            reading=reading,
+            facts=facts,
+            rules=self._config().rules,
+            now=mail.at,
+            tokens=tokens,
+            pictures=pictures,
+        )
 
     def _sender(self, name: str) -> str:
         rules = self._config().rules

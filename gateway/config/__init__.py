@@ -6,6 +6,9 @@ wording   pydantic's findings in the words of the shop      tables    what the f
 carriers  the carrier table in force                        check     rules between keys and tables
 warn      what the admin should know                        build     from tables to Config
 secret    secrets, and hashes of passwords                  values    the frozen Config
+phrase    the forms of words: globs, patterns, fields       rulebook  [[rule]], [[template]], [[answer]]
+account   rules between the keys of providers' accounts   outgoing  those of [relay] and [dkim], and their settings
+signing   the key of [dkim]
 """
 
 from __future__ import annotations
@@ -17,12 +20,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from gateway.config import build, carriers, check, document, tables, warn
+from gateway.config import account, build, carriers, check, document, outgoing, rulebook, tables, warn
 from gateway.config.place import Problem, ordered, render
 from gateway.config.secret import Secret, hash_password, verify
 from gateway.config.values import (
     Config,
     Credential,
+    DkimSettings,
+    FlowrouteSettings,
     HttpSettings,
     Listener,
     RelaySettings,
@@ -36,6 +41,8 @@ __all__ = [
     "Config",
     "ConfigError",
     "Credential",
+    "DkimSettings",
+    "FlowrouteSettings",
     "HttpSettings",
     "Listener",
     "Problem",
@@ -100,13 +107,19 @@ def load(path: Path | None = None, *, secrets: bool = True) -> Config:
     problems: list[Problem] = []
     read = tables.read(main, path.parent, problems)
     table = carriers.read(main, path.parent, problems)
-    problems += check.problems(read, table)
+    problems += [
+        *check.problems(read, table),
+        *account.problems(read),
+        *outgoing.problems(read),
+        *rulebook.problems(read),
+    ]
     known = build.Secrets()
     if secrets:
         known = build.read_secrets(read, problems)
         problems += check.certificate(read)
     zone = read.top.model.timezone if read.top else UTC
-    warnings = ordered(warn.problems(read, table, datetime.now(zone).date()), path)
+    told = [*warn.problems(read, table, datetime.now(zone).date()), *outgoing.warnings(read, known.signing)]
+    warnings = ordered(told, path)
     if problems:
         raise ConfigError([*problems, *warnings], path)
     return build.config(path, read, table, known, warnings)

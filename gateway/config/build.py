@@ -7,15 +7,16 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-from gateway.config import check, schema, secret
+from gateway.config import account, check, outgoing, rulebook, schema, secret
 from gateway.config.place import KeyPath, Problem
 from gateway.config.secret import Secret, SecretError
+from gateway.config.signing import SigningKey
 from gateway.config.tables import M, Placed, Tables
 from gateway.config.values import (
     Config,
     Credential,
+    FlowrouteSettings,
     HttpSettings,
-    RelaySettings,
     RetentionSettings,
     SmtpSettings,
     TwilioSettings,
@@ -25,7 +26,6 @@ from gateway.core import rules
 from gateway.core.carrier import CarrierTable
 from gateway.core.model import Phone
 
-_PORTS = {"required": 587, "opportunistic": 587, "implicit": 465, "off": 25}
 _DAY = timedelta(days=1)
 
 
@@ -34,22 +34,45 @@ class Secrets:
     """The secrets that the tables refer to."""
 
     password: Secret | None = None  # of [relay]
+    client_secret: Secret | None = None  # of [relay]
+    signing: SigningKey | None = None  # of [dkim]
     tokens: tuple[Secret, ...] = ()  # of [twilio]
+    secret_key: Secret | None = None  # of [flowroute]
+    hook_secret: Secret | None = None  # of [flowroute]
 
 
 def read_secrets(tables: Tables, problems: list[Problem]) -> Secrets:
     """The secrets; those that cannot be had are added to `problems`."""
-    relay, twilio = tables.relay, tables.twilio
-    password = None
+    relay, twilio, flowroute = tables.relay, tables.twilio, tables.flowroute
+    password = client_secret = secret_key = hook_secret = None
     tokens: list[Secret | None] = []
     if relay and relay.model.password:
         password = _secret(relay, ("password",), relay.model.password, tables.folder, problems)
+    if relay and relay.model.client_secret:
+        client_secret = _secret(relay, ("client_secret",), relay.model.client_secret, tables.folder, problems)
+    if relay and relay.model.auth == "xoauth2":
+        # Read anew at each use: here only to tell at once what would keep us from it.
+        for name, file in (("token", relay.model.token), ("refresh_token", relay.model.refresh_token)):
+            if file is not None and file.kind == "file":
+                _secret(relay, (name,), file, tables.folder, problems)
     if twilio:
         listed = isinstance(twilio.document.values["twilio"]["auth_token"], list)
         for n, reference in enumerate(twilio.model.auth_token):
             key: KeyPath = ("auth_token", n) if listed else ("auth_token",)
             tokens.append(_secret(twilio, key, reference, tables.folder, problems))
-    return Secrets(password=password, tokens=tuple(filter(None, tokens)))
+    if flowroute:
+        secret_key = _secret(flowroute, ("secret_key",), flowroute.model.secret_key, tables.folder, problems)
+    if flowroute and flowroute.model.hook_secret:
+        hook_secret = _secret(flowroute, ("hook_secret",), flowroute.model.hook_secret, tables.folder, problems)
+        problems += account.hook_secret(hook_secret, tables)
+    return Secrets(
+        password=password,
+        client_secret=client_secret,
+        signing=outgoing.signing_key(tables, problems),
+        tokens=tuple(filter(None, tokens)),
+        secret_key=secret_key,
+        hook_secret=hook_secret,
+    )
 
 
 def _secret(
@@ -77,16 +100,10 @@ def config(path: Path, tables: Tables, carriers: CarrierTable, secrets: Secrets,
         rules=_rules(tables, carriers),
         smtp=_smtp(_model(tables.smtp), folder),
         http=HttpSettings(public=http.public, public_url=http.public_url, admin=http.admin),
-        relay=RelaySettings(
-            host=relay.host,
-            port=relay.port or _PORTS[relay.tls],
-            tls=relay.tls,
-            auth=relay.auth or ("password" if relay.username else ""),
-            username=relay.username or "",
-            password=secrets.password,
-            sender=relay.sender,
-        ),
+        relay=outgoing.relay_settings(relay, folder, secrets.password, secrets.client_secret),
+        dkim=outgoing.dkim_settings(tables, top.domain, secrets.signing),
         twilio=_twilio(tables, secrets),
+        flowroute=_flowroute(tables, secrets),
         dns_servers=tuple(_model(tables.dns).servers),
         credentials=tuple(_credential(s.model) for s in tables.senders),
         retention=_retention(_model(tables.retention)),
@@ -125,6 +142,8 @@ def _smtp(smtp: schema.Smtp, folder: Path) -> SmtpSettings:
         command_timeout=smtp.command_timeout,
         data_timeout=smtp.data_timeout,
         session_timeout=smtp.session_timeout,
+        authserv_id=smtp.authserv_id,
+        upstream=tuple(smtp.upstream),
     )
 
 
@@ -139,6 +158,22 @@ def _twilio(tables: Tables, secrets: Secrets) -> TwilioSettings | None:
         on_unknown=twilio.on_unknown,
         lookup_after=tuple(twilio.lookup_after),
         poll_every=twilio.poll_every,
+        delete_media=twilio.delete_media,
+        media_hosts=tuple(twilio.media_hosts),
+    )
+
+
+def _flowroute(tables: Tables, secrets: Secrets) -> FlowrouteSettings | None:
+    if tables.flowroute is None:
+        return None
+    flowroute = tables.flowroute.model
+    return FlowrouteSettings(
+        access_key=flowroute.access_key,
+        secret_key=secrets.secret_key,
+        hook_secret=secrets.hook_secret,
+        api_url=flowroute.api_url,
+        on_unknown=flowroute.on_unknown,
+        poll_every=flowroute.poll_every,
     )
 
 
@@ -157,7 +192,7 @@ def _credential(sender: schema.Sender) -> Credential:
 
 def _rules(tables: Tables, carriers: CarrierTable) -> rules.Rules:
     top, text, policy, replies = _model(tables.top), _model(tables.text), _model(tables.policy), _model(tables.replies)
-    twilio = tables.twilio.model if tables.twilio else None
+    accounts = {"twilio": tables.twilio, "flowroute": tables.flowroute}
     base = rules.Rules(
         domain=top.domain,
         country=top.country,
@@ -173,13 +208,25 @@ def _rules(tables: Tables, carriers: CarrierTable) -> rules.Rules:
         policy=rules.PolicyRules(**{**dict(policy), "countries": tuple(policy.countries)}),
         close_after=replies.close_after,
         ask=replies.ask,
+        ask_wait=replies.ask_wait,
+        rules=tuple(map(rulebook.rule, tables.rules)),
+        templates=tuple(map(rulebook.template, tables.templates)),
+        answers=tuple(map(rulebook.answer, tables.answers)),
+        media_for=_model(tables.http).media_for,
         relay_sender=_model(tables.relay).sender,
         providers=tables.providers,
         public_url=_model(tables.http).public_url,
+        on_unknown=tables.twilio.model.on_unknown if tables.twilio else "reconcile",
+        unknown={name: placed.model.on_unknown for name, placed in accounts.items() if placed},
+        errors=_errors(tables.twilio),
     )
-    if twilio is None:
-        return base
-    return replace(base, on_unknown=twilio.on_unknown, lookup_after=tuple(twilio.lookup_after))
+    after = account.lookup_after(tables)
+    return replace(base, lookup_after=tuple(after)) if after else base
+
+
+def _errors(twilio: Placed[schema.Twilio] | None) -> dict[str, rules.ErrorRule]:
+    said = twilio.model.errors if twilio else {}
+    return {code: rules.ErrorRule(klass=one.klass, text=one.text) for code, one in said.items()}
 
 
 def _sender(sender: schema.Sender) -> rules.Sender:

@@ -6,14 +6,14 @@ Each function answers the problems of one subject.  Warnings about what will hap
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-from gateway.config import secret, unit
+from gateway.config import secret, unit, wording
 from gateway.config.place import Problem
 from gateway.config.schema import Sender, Smtp
-from gateway.config.tables import Placed, Tables, Word
+from gateway.config.tables import M, Placed, Tables, Word
 from gateway.core import phone as phones
 from gateway.core.carrier import CarrierTable
 from gateway.core.model import Phone
@@ -35,21 +35,12 @@ def problems(tables: Tables, carriers: CarrierTable) -> list[Problem]:
         *_alarms(tables),
         *_listeners(tables),
         *_certificate(tables),
-        *_relay(tables),
-        *_twilio(tables),
+        *_upstream(tables),
     ]
     if tables.top and tables.top.model.domain in carriers.domains:
         text = f"domain: {tables.top.model.domain} is the domain of a carrier"
         found.append(tables.top.problem(("domain",), text, "name the domain whose mail comes to this gateway"))
     return found
-
-
-def _meant(word: str, known: Iterable[str], what: str) -> str:
-    words = list(dict.fromkeys(known))
-    near = get_close_matches(word, words, n=1)
-    if near:
-        return f'did you mean "{near[0]}"?'
-    return f"known are: {', '.join(words[:12])}" if words else f"there is no {what} yet"
 
 
 def _names(tables: Tables) -> Iterator[Problem]:
@@ -67,8 +58,8 @@ def _where(word: Word) -> str:
 
 
 def _senders(tables: Tables) -> Iterator[Problem]:
-    yield from _unique(tables.senders, "name", lambda m: m.name)
-    yield from _unique(tables.senders, "login", lambda m: m.login)
+    yield from unique(tables.senders, "name", lambda m: m.name)
+    yield from unique(tables.senders, "login", lambda m: m.login)
     numbers = tables.named("number")
     for sender in tables.senders:
         listed = isinstance(sender.document.values["sender"][sender.path[1]].get("number"), list)
@@ -76,7 +67,7 @@ def _senders(tables: Tables) -> Iterator[Problem]:
             if name not in numbers:
                 key = ("number", n) if listed else ("number",)
                 yield sender.problem(
-                    key, f"sender.number: there is no [[number]] {name!r}", _meant(name, numbers, "[[number]]")
+                    key, f"sender.number: there is no [[number]] {name!r}", wording.meant(name, numbers, "[[number]]")
                 )
         if sender.sound("networks", "login", "password_hash"):
             yield from _credential(sender)
@@ -103,7 +94,7 @@ def _groups(tables: Tables) -> Iterator[Problem]:
         for n, member in enumerate(group.members):
             if member not in employees:
                 text = f"groups.{group.name}: there is no employee {member!r}"
-                yield group.document.problem((*group.path, n), text, _meant(member, employees, "[[employee]]"))
+                yield group.document.problem((*group.path, n), text, wording.meant(member, employees, "[[employee]]"))
 
 
 def _phones(tables: Tables) -> Iterator[Problem]:
@@ -210,38 +201,28 @@ def _unusable(smtp: Placed[Smtp], chain: Path, key: Path) -> list[Problem]:
     return []
 
 
-def _relay(tables: Tables) -> Iterator[Problem]:
-    relay = tables.relay
-    if relay is None:
+def _upstream(tables: Tables) -> Iterator[Problem]:
+    smtp = tables.smtp
+    if smtp is None or not smtp.sound("authserv_id", "upstream"):
         return
-    model = relay.model
-    if model.tls == "off" and relay.sound("tls", "host") and not unit.loopback(model.host):
-        text = f"relay.tls may be off only for a relay on this machine; the host is {model.host!r}"
-        yield relay.problem(("tls",), text, 'write tls = "required"; "opportunistic" where the relay offers no TLS')
-    if model.auth == "xoauth2":
-        text = 'relay.auth = "xoauth2" is not supported yet'
-        yield relay.problem(("auth",), text, 'write auth = "password" with an app password, or use another relay')
-        return
-    given = {"username": model.username, "password": model.password}
-    absent = [key for key, value in given.items() if value is None]
-    if relay.sound("auth", *given) and absent and (model.auth or len(absent) == 1):
-        by = "auth" if model.auth else next(key for key in given if key not in absent)
-        need = " and ".join(f"relay.{key}" for key in absent)
-        yield relay.problem((by,), f"relay.{by} needs {need}", 'write username = "..." and password = { file = "..." }')
+    if smtp.model.authserv_id and not smtp.model.upstream:
+        remedy = 'name the hosts that write it: upstream = ["192.0.2.25"]'
+        yield smtp.problem(
+            ("authserv_id",), "smtp.authserv_id needs upstream, or anybody could write that name", remedy
+        )
+    if smtp.model.upstream and not smtp.model.authserv_id:
+        remedy = 'add what its Authentication-Results begin with: authserv_id = "mx.example.com"'
+        yield smtp.problem(("upstream",), "smtp.upstream needs authserv_id", remedy)
 
 
-def _twilio(tables: Tables) -> Iterator[Problem]:
-    twilio = tables.twilio
-    if twilio and any(a >= b for a, b in zip(twilio.model.lookup_after, twilio.model.lookup_after[1:], strict=False)):
-        text = "twilio.lookup_after must rise: each is counted from the sending"
-        yield twilio.problem(("lookup_after",), text, 'write it like ["20 s", "60 s", "150 s"]')
-
-
-def _unique(tables: list[Placed[Sender]], key: str, value: Callable[[Sender], str | None]) -> Iterator[Problem]:
+def unique(tables: list[Placed[M]], key: str, value: Callable[[M], str | None]) -> Iterator[Problem]:
+    """A problem at each table whose value of `key` another one before it has."""
     seen: set[str] = set()
     for table in tables:
         found = value(table.model)
         if found in seen:
-            yield table.problem((key,), f"another [[sender]] has the {key} {found!r}", f"give each its own {key}")
+            yield table.problem(
+                (key,), f"another [[{table.path[0]}]] has the {key} {found!r}", f"give each its own {key}"
+            )
         if found:
             seen.add(found)

@@ -13,7 +13,7 @@ import tomli
 from gateway.config.place import KeyPath, Place, Problem, places
 
 _SECRETS = ("auth_token", "password", "password_hash")
-_SECRETISH = re.compile(r"tok|pass|pwd|secret|credential", re.IGNORECASE)
+_SECRETISH = re.compile(r"tok|pass|pwd|secret|credential|^(?:private_)?key$", re.IGNORECASE)
 _KEY = re.compile(r"""(?:^|[{,])\s*(?:[\w-]+\s*\.\s*)*["']?([\w-]+)["']?\s*=\s*""")
 _TOKEN = re.compile(r"""(?<=["'])[0-9a-fA-F]{32}(?=["'])""")
 _LOGIN = re.compile(r"""://(?=[^/\s"']*@)""")  # of an address such as postgresql://name:password@host

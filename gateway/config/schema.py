@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, StringConstraints
 
-from gateway.config import unit
+from gateway.config import phrase, unit
 from gateway.config.values import Listener
 
 
@@ -63,6 +63,8 @@ class Smtp(Table):
     listen_public: list[unit.Listen] = []
     tls_certificate: FileName | None = None
     tls_key: FileName | None = None
+    authserv_id: unit.Authserv = ""
+    upstream: list[unit.Network] = []
     max_bytes: Annotated[int, unit.room("64 KB", "100 MB")] = 10 * 1024**2
     max_recipients: int = Field(100, ge=1, le=10_000)
     max_connections: int = Field(200, ge=1, le=10_000)
@@ -78,6 +80,7 @@ class Smtp(Table):
 class Http(Table):
     public: unit.ListenOrOff = Listener("127.0.0.1", 8080)
     public_url: unit.UrlOrNone = ""
+    media_for: Annotated[timedelta, unit.span("1 h", "365 d")] = timedelta(days=7)
     admin: unit.ListenOrOff = Listener("127.0.0.1", 8081)
 
 
@@ -88,7 +91,19 @@ class Relay(Table):
     auth: Literal["password", "xoauth2"] | None = None
     username: Line | None = None
     password: Reference | None = None
+    token: Reference | None = None
+    token_url: unit.Url | None = None
+    client_id: Line | None = None
+    client_secret: Reference | None = None
+    refresh_token: Reference | None = None
+    scope: Line | None = None
     sender: unit.RelaySender = ""
+
+
+class Dkim(Table):
+    selector: unit.Selector
+    key: Reference
+    domain: unit.Domain | None = None
 
 
 class Dns(Table):
@@ -123,6 +138,18 @@ class Number(Table):
     messaging_service_sid: Annotated[str, StringConstraints(pattern=r"^(MG[0-9a-fA-F]{32})?$")] = ""
     inbox: unit.MailboxOrNone = ""
     price_per_segment: float = Field(0.0, ge=0, le=10)
+    mms: bool = True
+    confirms_stop: Literal["provider", "gateway"] = "provider"
+    unmonitored: phrase.Sentence = ""
+
+
+class ErrorCode(Table):
+    klass: phrase.ErrorClass = Field("", alias="class")
+    text: phrase.Sentence = ""
+
+
+Lookups = Annotated[list[Annotated[timedelta, unit.span("1 s", "1 h")]], Field(min_length=1, max_length=10)]
+_LOOKUPS = [timedelta(seconds=20), timedelta(seconds=60), timedelta(seconds=150)]
 
 
 class Twilio(Table):
@@ -130,9 +157,20 @@ class Twilio(Table):
     auth_token: References
     api_url: unit.Url = "https://api.twilio.com"
     on_unknown: Literal["reconcile", "hold"] = "reconcile"
-    lookup_after: list[Annotated[timedelta, unit.span("1 s", "1 h")]] = Field(
-        [timedelta(seconds=20), timedelta(seconds=60), timedelta(seconds=150)], min_length=1, max_length=10
-    )
+    lookup_after: Lookups = _LOOKUPS
+    poll_every: Annotated[timedelta, unit.span("1 s", "1 h")] = timedelta(seconds=20)
+    delete_media: bool = False
+    media_hosts: list[unit.MediaHost] = ["twilio.com", "twiliocdn.com", "s3-external-1.amazonaws.com"]
+    errors: dict[phrase.Code, ErrorCode] = {}
+
+
+class Flowroute(Table):
+    access_key: Line
+    secret_key: Reference
+    hook_secret: Reference | None = None
+    api_url: unit.Url = "https://api.flowroute.com"
+    on_unknown: Literal["reconcile", "hold"] = "reconcile"
+    lookup_after: Lookups = _LOOKUPS
     poll_every: Annotated[timedelta, unit.span("1 s", "1 h")] = timedelta(seconds=20)
 
 
@@ -150,20 +188,25 @@ class Text(Table):
     too_long: Literal["refuse", "cut"] = "refuse"
     transliterate: bool = True
     cut_after: list[Line] = []
-    job: unit.Job = ""
+    job: phrase.Job = ""
+    first: phrase.First = "{brand}: {text} Reply HELP for help, STOP to opt out."
+    pictures: Literal["send", "ignore"] = "send"
 
 
 class Replies(Table):
     close_after: Annotated[timedelta, unit.span("1 min", "365 d")] = timedelta(days=14)
     ask: bool = False
+    ask_wait: Annotated[timedelta, unit.span("1 min", "24 h")] = timedelta(minutes=10)
 
 
 class Policy(Table):
-    quiet_hours: unit.Quiet = ""
+    quiet_hours: unit.Hours = ""
+    quiet_replies: Literal["send", "hold"] = "send"
     hold_at_most: Annotated[timedelta, unit.span("1 min", "7 d")] = timedelta(hours=16)
     countries: list[unit.Country] = Field(["US", "CA"], min_length=1)
     duplicate_window: Annotated[timedelta, unit.span("0 s", "7 d")] = timedelta(hours=24)
     flood_per_minute: int = Field(0, ge=0)
+    same_text_window: Annotated[timedelta, unit.span("0 s", "24 h")] = timedelta(minutes=10)
     expires_after: Annotated[timedelta, unit.span("1 min", "7 d")] = timedelta(hours=4)
     fallback_after: Annotated[timedelta, unit.span("1 min", "7 d")] = timedelta(minutes=15)
 
@@ -174,11 +217,31 @@ class Retention(Table):
     conversations: Annotated[timedelta, unit.span("1 d", "36500 d")] = timedelta(days=400)
 
 
-class Later(BaseModel):
-    """A table whose keys a later version defines: taken as it is, without effect."""
+class Rule(Table):
+    sender: phrase.Names = ()
+    to: phrase.Globs = ()
+    subject: phrase.Globs = ()
+    number: phrase.Names = ()
+    klass: Literal["informational", "marketing"] | None = Field(None, alias="class")
+    template: str | None = None
+    job: phrase.Job = ""
 
-    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
-    name: unit.Name | None = None
+
+class Template(Table):
+    name: unit.Name
+    text: phrase.Filled
+    patterns: dict[phrase.Field, phrase.Pattern] = {}
+
+
+class Answer(Table):
+    name: unit.SenderName
+    number: phrase.Names = ()
+    keyword: phrase.Keywords = ()
+    days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] = Field([], min_length=1)
+    hours: unit.Hours = ""
+    text: phrase.TextOrNone = ""
+    subject_tag: Line | None = None
+    header: phrase.Header = ()
 
 
 class Top(Table):
@@ -199,25 +262,32 @@ TABLES: dict[str, type[Table]] = {
     "smtp": Smtp,
     "http": Http,
     "relay": Relay,
+    "dkim": Dkim,
     "dns": Dns,
     "twilio": Twilio,
+    "flowroute": Flowroute,
     "text": Text,
     "replies": Replies,
     "policy": Policy,
     "retention": Retention,
 }
-LISTS: dict[str, type[BaseModel]] = {
+LISTS: dict[str, type[Table]] = {
     "sender": Sender,
     "number": Number,
     "employee": Employee,
-    "rule": Later,
-    "template": Later,
-    "answer": Later,
+    "rule": Rule,
+    "template": Template,
+    "answer": Answer,
 }
 NAMES = (*Top.model_fields, *TABLES, *LISTS, "groups")  # what may stand at the top of config.toml
 
 
+def names(model: type[BaseModel]) -> tuple[str, ...]:
+    """The keys of a table, as they are written."""
+    return tuple(field.alias or name for name, field in model.model_fields.items())
+
+
 def keys() -> list[tuple[str, str]]:
-    """Every key that config.toml may hold, with its table ("" above the first); tables of later versions left out."""
-    tables: dict[str, type[BaseModel]] = {"": Top, **TABLES, **LISTS}
-    return [(table, key) for table, model in tables.items() if model is not Later for key in model.model_fields]
+    """Every key that config.toml may hold, with its table ("" above the first)."""
+    tables: dict[str, type[Table]] = {"": Top, **TABLES, **LISTS}
+    return [(table, key) for table, model in tables.items() for key in names(model)]

@@ -48,21 +48,30 @@ def from_file(path: Path) -> Secret:
     Raises SecretError when the file is missing, empty, of several lines, or open to group or others.  Under
     $CREDENTIALS_DIRECTORY systemd guards the folder, and the mode of the file does not count (systemd.exec(5)).
     """
-    try:
-        if not path.is_file():
-            raise SecretError(f"there is no file {path}", f"write the secret into it, then: chmod 600 {path}")
-        mode = stat.S_IMODE(path.stat().st_mode)
-        raw = path.read_bytes()[: _LONGEST + 1]
-    except OSError as error:
-        who = "run as the user of the daemon, and let it own the file"
-        raise SecretError(f"{path} cannot be read: {error.strerror}", who) from None
-    if mode & 0o066 and not _guarded(path):
-        raise SecretError(f"{path} is open to group or others (mode {mode:03o})", f"chmod 600 {path}")
+    raw = guarded(path, "write the secret into it")
     try:
         value = raw.decode()
     except UnicodeDecodeError:
         raise SecretError(f"{path} is not UTF-8 text", "write the secret alone into it") from None
     return _one_line(value, str(path))
+
+
+def guarded(path: Path, absent: str) -> bytes:
+    """The bytes of a file that only its owner can read, cut off behind the longest that a secret may be.
+
+    Raises SecretError as `from_file` does; `absent` is what to do first where there is no file.
+    """
+    try:
+        if not path.is_file():
+            raise SecretError(f"there is no file {path}", f"{absent}, then: chmod 600 {path}")
+        mode = stat.S_IMODE(path.stat().st_mode)
+        raw = path.read_bytes()[: _LONGEST + 1]
+    except OSError as error:
+        who = "run as the user of the daemon, and let it own the file"
+        raise SecretError(f"{path} cannot be read: {error.strerror}", who) from None
+    if mode & 0o066 and not _by_systemd(path):
+        raise SecretError(f"{path} is open to group or others (mode {mode:03o})", f"chmod 600 {path}")
+    return raw
 
 
 def from_environment(name: str) -> Secret:
@@ -75,7 +84,7 @@ def from_environment(name: str) -> Secret:
     return _one_line(value, f"the environment variable {name}")
 
 
-def _guarded(path: Path) -> bool:
+def _by_systemd(path: Path) -> bool:
     folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
     return bool(folder) and path.resolve().is_relative_to(Path(folder).resolve())
 

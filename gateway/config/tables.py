@@ -66,8 +66,10 @@ class Tables:
     smtp: Placed[schema.Smtp] | None = None
     http: Placed[schema.Http] | None = None
     relay: Placed[schema.Relay] | None = None
+    dkim: Placed[schema.Dkim] | None = None  # None also when there is no [dkim]
     dns: Placed[schema.Dns] | None = None
     twilio: Placed[schema.Twilio] | None = None  # None also when there is no [twilio]
+    flowroute: Placed[schema.Flowroute] | None = None  # likewise
     text: Placed[schema.Text] | None = None
     replies: Placed[schema.Replies] | None = None
     policy: Placed[schema.Policy] | None = None
@@ -75,7 +77,9 @@ class Tables:
     senders: list[Placed[schema.Sender]] = field(default_factory=list)
     numbers: list[Placed[schema.Number]] = field(default_factory=list)
     employees: list[Placed[schema.Employee]] = field(default_factory=list)
-    later: list[Placed[schema.Later]] = field(default_factory=list)
+    rules: list[Placed[schema.Rule]] = field(default_factory=list)
+    templates: list[Placed[schema.Template]] = field(default_factory=list)
+    answers: list[Placed[schema.Answer]] = field(default_factory=list)
     groups: list[Group] = field(default_factory=list)
     names: list[Word] = field(default_factory=list)
     phones: list[Word] = field(default_factory=list)  # as written
@@ -87,7 +91,7 @@ class Tables:
     @property
     def providers(self) -> frozenset[str]:
         """Those with an account, be its table right or wrong."""
-        return frozenset({"twilio"} & self.document.values.keys())
+        return frozenset({"twilio", "flowroute"} & self.document.values.keys())
 
 
 def read(main: Document, folder: Path, problems: list[Problem]) -> Tables:
@@ -102,13 +106,16 @@ def read(main: Document, folder: Path, problems: list[Problem]) -> Tables:
 
     found.smtp, found.http = table(schema.Smtp, "smtp"), table(schema.Http, "http")
     found.relay, found.dns = table(schema.Relay, "relay"), table(schema.Dns, "dns")
+    found.dkim = table(schema.Dkim, "dkim") if "dkim" in main.values else None
     found.twilio = table(schema.Twilio, "twilio") if "twilio" in main.values else None
+    found.flowroute = table(schema.Flowroute, "flowroute") if "flowroute" in main.values else None
     found.text, found.replies = table(schema.Text, "text"), table(schema.Replies, "replies")
     found.policy, found.retention = table(schema.Policy, "policy"), table(schema.Retention, "retention")
     found.senders = _list(schema.Sender, "sender", main, problems)
     found.numbers = _list(schema.Number, "number", main, problems)
-    for key in ("rule", "template", "answer"):
-        found.later += _list(schema.Later, key, main, problems)
+    found.rules = _list(schema.Rule, "rule", main, problems)
+    found.templates = _list(schema.Template, "template", main, problems)
+    found.answers = _list(schema.Answer, "answer", main, problems)
     for source in [main, *_employees_file(found, problems)]:
         found.employees += _list(schema.Employee, "employee", source, problems)
         found.groups += _groups(source, problems)
@@ -130,7 +137,7 @@ def _table(
         return Placed(model.model_validate(values), source, path)
     except ValidationError as error:
         errors = error.errors(include_url=False)
-    fields = known or tuple(model.model_fields)
+    fields = known or schema.names(model)
     problems += [wording.problem(e, source, path, fields) for e in errors]
     if not isinstance(values, Mapping):
         return None

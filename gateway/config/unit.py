@@ -25,7 +25,7 @@ _BYTES = {"KB": 1024, "MB": 1024**2, "GB": 1024**3}
 _HOST_PORT = re.compile(r"\[([0-9A-Fa-f:.]+)\]:(\d{1,5})|([A-Za-z0-9.]+):(\d{1,5})")
 _HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")
 _SENDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_JOB_LONGEST = 200  # characters
+_AUTHSERV = re.compile(r"[a-z0-9][a-z0-9._-]{0,252}")
 NAMING = "begin with a small letter, go on with small letters, digits, . and _; postmaster and the like are reserved"
 
 
@@ -149,6 +149,21 @@ def _host(value: object) -> str:
     return host
 
 
+def _media_host(value: object) -> str:
+    host = words(value).lower()
+    if _is_ip(host) or "." not in host or not addresses.legal_domain(host):
+        raise wrong("must be the name of a host", 'write it like "twiliocdn.com"; its subdomains are included')
+    return host
+
+
+def _authserv(value: object) -> str:
+    name = words(value).lower()
+    if name and not _AUTHSERV.fullmatch(name):
+        remedy = 'write what stands first in the Authentication-Results of your mail server, like "mx.example.com"'
+        raise wrong("must be one name without spaces", remedy)
+    return name
+
+
 def mailbox(text: str) -> str | None:
     """The mail address with its domain in lower case; None when it is none."""
     parts = addresses.split(text)
@@ -177,6 +192,13 @@ def _pattern(value: object) -> str:
     if not text or not text.isprintable() or " " in text:
         raise wrong("must be a mail address in which * stands for anything", 'write it like "*@example.com" or "*"')
     return text.lower()
+
+
+def _selector(value: object) -> str:
+    selector = words(value).lower()
+    if not addresses.legal_domain(selector) or len(selector) > 63:
+        raise wrong("must be a name for DNS", 'write it like "gw1": letters, digits and hyphens')
+    return selector
 
 
 def _country(value: object) -> str:
@@ -225,19 +247,7 @@ def _url_or_none(value: object) -> str:
     return "" if value == "" else _url(value)
 
 
-def _job(value: object) -> str:
-    text = words(value)
-    remedy = "write it like 'RO (\\d+)': what stands in the parentheses names the job"
-    try:
-        groups = re.compile(text).groups
-    except re.error as error:
-        raise wrong(f"is not a regular expression: {error}", remedy) from None
-    if text and (not groups or len(text) > _JOB_LONGEST):
-        raise wrong(f"must have one pair of parentheses and at most {_JOB_LONGEST} characters", remedy)
-    return text
-
-
-def _quiet(value: object) -> str:
+def _hours(value: object) -> str:
     text = words(value)
     begin, _, end = text.partition("-")
     if text and (not _HOURS.fullmatch(text) or begin == end):
@@ -260,8 +270,11 @@ Ip = Annotated[str, PlainValidator(_ip)]
 Network = Annotated[IPv4Network | IPv6Network, PlainValidator(_network)]
 Domain = Annotated[str, PlainValidator(_domain)]
 Host = Annotated[str, PlainValidator(_host)]
+MediaHost = Annotated[str, PlainValidator(_media_host)]
+Authserv = Annotated[str, PlainValidator(_authserv)]
 Mailbox = Annotated[str, PlainValidator(_mailbox)]
 MailboxOrNone = Annotated[str, PlainValidator(_mailbox_or_none)]
+Selector = Annotated[str, PlainValidator(_selector)]
 RelaySender = Annotated[str, PlainValidator(_relay_sender)]
 Pattern = Annotated[str, PlainValidator(_pattern)]
 Country = Annotated[str, PlainValidator(_country)]
@@ -273,6 +286,5 @@ Name = Annotated[
 SenderName = Annotated[str, _legal(lambda text: _SENDER.fullmatch(text) is not None, "use letters, digits, . _ and -")]
 Url = Annotated[str, PlainValidator(_url)]
 UrlOrNone = Annotated[str, PlainValidator(_url_or_none)]
-Job = Annotated[str, PlainValidator(_job)]
-Quiet = Annotated[str, PlainValidator(_quiet)]
+Hours = Annotated[str, PlainValidator(_hours)]
 Database = Annotated[str, PlainValidator(_database)]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gateway.config.place import Problem
 from gateway.config.secret import Secret
+from gateway.config.signing import SigningKey
 from gateway.core.rules import Rules
 
 Network = IPv4Network | IPv6Network
@@ -42,6 +43,8 @@ class SmtpSettings:
     command_timeout: timedelta = timedelta(seconds=60)
     data_timeout: timedelta = timedelta(minutes=5)
     session_timeout: timedelta = timedelta(minutes=10)
+    authserv_id: str = ""  # lower case: the name in Authentication-Results that is believed, from `upstream` alone
+    upstream: tuple[Network, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +59,24 @@ class RelaySettings:
     host: str
     port: int
     tls: str  # required | opportunistic | implicit | off
-    auth: str = ""  # "" = no login | password
+    direct: bool = False  # no relay: each mail goes to the mail hosts of its domain
+    auth: str = ""  # "" = no login | password | xoauth2
     username: str = ""
     password: Secret | None = None
+    token_file: Path | None = None  # xoauth2: an access token that somebody else keeps fresh; else it is fetched
+    token_url: str = ""  # of the provider's token endpoint
+    client_id: str = ""
+    client_secret: Secret | None = None
+    refresh_file: Path | None = None  # None = the client's own credentials are the grant
+    scope: str = ""
     sender: str = ""  # "" = per_delivery
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DkimSettings:
+    domain: str
+    selector: str
+    key: SigningKey | None  # None only where secrets were not read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +86,18 @@ class TwilioSettings:
     api_url: str = "https://api.twilio.com"  # without the trailing slash
     on_unknown: str = "reconcile"  # reconcile | hold
     lookup_after: tuple[timedelta, ...] = ()
+    poll_every: timedelta = timedelta(seconds=20)  # without webhooks; with them fifteen times as long
+    delete_media: bool = False  # whether pictures of customers are deleted at the provider once we have them
+    media_hosts: tuple[str, ...] = ()  # lower case: whose files may be fetched, subdomains included
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowrouteSettings:
+    access_key: str
+    secret_key: Secret | None  # None only where secrets were not read
+    hook_secret: Secret | None = None  # the part of the webhooks' path that nobody can guess; None = no webhooks
+    api_url: str = "https://api.flowroute.com"  # without the trailing slash
+    on_unknown: str = "reconcile"  # reconcile | hold
     poll_every: timedelta = timedelta(seconds=20)  # without webhooks; with them fifteen times as long
 
 
@@ -100,7 +129,9 @@ class Config:
     smtp: SmtpSettings
     http: HttpSettings
     relay: RelaySettings
+    dkim: DkimSettings | None = None
     twilio: TwilioSettings | None
+    flowroute: FlowrouteSettings | None = None
     dns_servers: tuple[str, ...]  # IP addresses; () = the system's
     credentials: tuple[Credential, ...]  # in the order of [[sender]]
     retention: RetentionSettings

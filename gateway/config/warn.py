@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from typing import Any
 
 from gateway.config import secret, unit
 from gateway.config.place import Problem
-from gateway.config.schema import Employee
+from gateway.config.schema import Employee, Policy
 from gateway.config.tables import Placed, Tables
-from gateway.core import carrier
+from gateway.core import carrier, suspect
 from gateway.core.carrier import CarrierTable
+from gateway.core.keyword import keyword
 
 _HEAVY = 48  # MiB of one login; `gateway hash-password` takes 19
-# Keys that are read and judged, and that a later version gives an effect.
-_LATER = (
-    ("policy", "quiet_hours"),
-    ("policy", "flood_per_minute"),
-    ("policy", "fallback_after"),
-    ("replies", "ask"),
-)
-_LATER_OF_SENDER = ("vouches", "answer_from")
+_REMEDIES = {
+    "twilio": "uncomment [twilio] and name the account and its auth_token",
+    "flowroute": "add [flowroute] with the account's access_key and secret_key",
+}
+_MEANING = {"stop": "a STOP: no text goes to them any more", "start": "a START", "help": "a question for help"}
 
 
 def problems(tables: Tables, carriers: CarrierTable, today: date) -> list[Problem]:
@@ -31,24 +30,19 @@ def problems(tables: Tables, carriers: CarrierTable, today: date) -> list[Proble
         *_employees(tables, carriers, today),
         *_senders(tables),
         *_doors(tables),
+        *_invitations(tables),
     ]
 
 
 def _without_effect(tables: Tables) -> Iterator[Problem]:
     remedy = "a later version uses it; until then leave it out"
-    for name, key in _LATER:
-        table = tables.policy if name == "policy" else tables.replies
-        if table and getattr(table.model, key) != type(table.model).model_fields[key].default:
-            yield table.problem((key,), f"{name}.{key} has no effect yet", remedy, severity="warning")
-    for sender in tables.senders:
-        for key in _LATER_OF_SENDER:
-            if getattr(sender.model, key):
-                yield sender.problem((key,), f"sender.{key} has no effect yet", remedy, severity="warning")
-    for later in tables.later:
-        yield later.problem((), f"[[{later.path[0]}]] has no effect yet", remedy, severity="warning")
+    policy = tables.policy
+    if policy and policy.model.fallback_after != Policy.model_fields["fallback_after"].default:
+        text = "policy.fallback_after has no effect yet"
+        yield policy.problem(("fallback_after",), text, remedy, severity="warning")
     if tables.smtp and tables.smtp.model.listen_public:
-        text = "smtp.listen_public takes only b-, postmaster and abuse yet; r-, a- and enroll are refused there"
-        yield tables.smtp.problem(("listen_public",), text, remedy, severity="warning")
+        text = "smtp.listen_public refuses mail to enroll: phones cannot enter themselves yet"
+        yield tables.smtp.problem(("listen_public",), text, "enter employees with [[employee]]", severity="warning")
 
 
 def _numbers(tables: Tables) -> Iterator[Problem]:
@@ -56,15 +50,14 @@ def _numbers(tables: Tables) -> Iterator[Problem]:
         provider = number.model.provider
         if provider not in tables.providers:
             text = f"texts to customers by number {number.model.name!r} are refused until [{provider}] is configured"
-            remedy = "uncomment [twilio] and name the account and its auth_token"
-            if provider != "twilio":
-                text = f"texts by number {number.model.name!r} are refused: {provider} is not supported yet"
-                remedy = 'use provider = "twilio"'
-            yield number.problem(("provider",), text, remedy, severity="warning")
-    if tables.twilio and not tables.named("number"):
-        text = "[twilio] is configured, but there is no [[number]] to text from"
-        yield tables.twilio.problem((), text, 'add [[number]] with provider = "twilio"', severity="warning")
-    if tables.twilio and tables.http and tables.http.model.public_url and tables.http.model.public is None:
+            yield number.problem(("provider",), text, _REMEDIES[provider], severity="warning")
+    used = {number.model.provider for number in tables.numbers}
+    for account in (tables.twilio, tables.flowroute):
+        if account and account.path[0] not in used and len(tables.numbers) == len(tables.named("number")):
+            text = f"[{account.path[0]}] is configured, but there is no [[number]] to text from"
+            remedy = f'add [[number]] with provider = "{account.path[0]}"'
+            yield account.problem((), text, remedy, severity="warning")
+    if tables.providers and tables.http and tables.http.model.public_url and tables.http.model.public is None:
         text = "http.public is off: nothing answers at public_url"
         yield tables.http.problem(("public",), text, 'write public = "127.0.0.1:8080"', severity="warning")
 
@@ -120,6 +113,10 @@ def _senders(tables: Tables) -> Iterator[Problem]:
                 text = f"sender.networks: {network} lets everybody who reaches the door send texts as {model.name!r}"
                 remedy = "name the networks of the job software, or use a login"
                 yield sender.problem(("networks", n), text, remedy, severity="warning")
+        if model.answer_from and tables.smtp and not tables.smtp.model.listen_public:
+            text = "sender.answer_from has no effect without [smtp] listen_public, where such answers come in"
+            remedy = "add listen_public, or leave answer_from out: who is in his networks may answer anyway"
+            yield sender.problem(("answer_from",), text, remedy, severity="warning")
         if model.login and sender.sound("networks") and not model.networks and not tls:
             text = f"sender {model.name!r} can never log in: without TLS a login is taken only from his networks"
             yield sender.problem(("login",), text, "add [smtp] tls_certificate and tls_key", severity="warning")
@@ -145,3 +142,17 @@ def _doors(tables: Tables) -> Iterator[Problem]:
     if relay and relay.model.password and relay.model.tls == "opportunistic" and not unit.loopback(relay.model.host):
         text = 'relay.password can be sent in the clear with tls = "opportunistic"'
         yield relay.problem(("tls",), text, 'write tls = "required"', severity="warning")
+
+
+def _invitations(tables: Tables) -> Iterator[Problem]:
+    """Words of ours that ask people to answer with what is taken for something else."""
+    texts: list[tuple[Placed[Any], str, str]] = [(t, "text", t.model.text) for t in tables.templates]
+    texts += [(a, "text", a.model.text) for a in tables.answers]
+    texts += [(n, "unmonitored", n.model.unmonitored) for n in tables.numbers]
+    texts += [(tables.text, "first", tables.text.model.first)] if tables.text else []
+    for table, key, text in texts:
+        for word in suspect.invited(text):
+            found = keyword(word)
+            meaning = _MEANING[found.action] if found else "something else"
+            told = f"{table.path[0]}.{key} invites people to answer {word}, which is taken for {meaning}"
+            yield table.problem((key,), told, 'ask for another word, such as "C" or "OK"', severity="warning")

@@ -10,19 +10,26 @@ from pydantic_core import ErrorDetails
 
 from gateway.config.document import Document, disguised, secretish
 from gateway.config.place import KeyPath, Problem
-from gateway.config.schema import LISTS, keys
+from gateway.config.schema import LISTS, ErrorCode, keys, names
 
 _LONGEST = 60  # characters of a value that are shown
 _SAMPLES = {
     ("", "domain"): '"sms.example.com"',
     ("smtp", "listen"): '["127.0.0.1:2525"]',
     ("relay", "host"): '"smtp.example.com"',
+    ("dkim", "selector"): '"gw1"',
+    ("dkim", "key"): '{ file = "dkim.pem" }',
     ("sender", "name"): '"jobs"',
     ("number", "name"): '"service"',
     ("number", "phone"): '"+12025550100"',
     ("number", "provider"): '"twilio"',
     ("twilio", "account_sid"): '"AC..."',
     ("twilio", "auth_token"): '{ file = "twilio.secret" }',
+    ("flowroute", "access_key"): '"..."',
+    ("flowroute", "secret_key"): '{ file = "flowroute.secret" }',
+    ("template", "name"): '"ready"',
+    ("template", "text"): '"Your vehicle is ready."',
+    ("answer", "name"): '"closed"',
     ("employee", "name"): '"alice"',
     ("employee", "phone"): '"+12025550101"',
 }
@@ -45,14 +52,16 @@ _PATTERNS = {
 
 def problem(error: ErrorDetails, document: Document, path: KeyPath, known: Iterable[str]) -> Problem:
     """The Problem of one finding; `path` leads to the table, `known` are the keys that it may hold."""
-    where: KeyPath = (*path, *error["loc"])
+    of_key = error["loc"][-1:] == ("[key]",)
+    where: KeyPath = (*path, *(error["loc"][:-1] if of_key else error["loc"]))
     if error["type"] == "missing":
         return _missing(document, where)
     if error["type"] == "extra_forbidden":
-        return unknown(document, where, known)
+        # The one table within a table is that of an error code.
+        return unknown(document, where, known if len(error["loc"]) == 1 else names(ErrorCode))
     text, remedy = _wrong(error, where)
     got = "" if _secret(where) else f"; got {shown(error['input'])}"
-    return document.problem(where, f"{label(where)} {text}{got}", remedy)
+    return document.problem(where, f"{label(where)} {text}{got}", remedy, at_key=of_key)
 
 
 def label(path: KeyPath) -> str:
@@ -99,6 +108,15 @@ def unknown(document: Document, path: KeyPath, known: Iterable[str]) -> Problem:
     else:
         remedy = f"known are: {', '.join(words)}"
     return document.problem(path, f'unknown key "{key}"{place}', remedy, at_key=True)
+
+
+def meant(word: str, known: Iterable[str], what: str) -> str:
+    """A remedy for a name that nobody bears: the one that may be meant, else those that there are."""
+    words = list(dict.fromkeys(known))
+    near = get_close_matches(word, words, n=1)
+    if near:
+        return f'did you mean "{near[0]}"?'
+    return f"known are: {', '.join(words[:12])}" if words else f"there is no {what} yet"
 
 
 def _missing(document: Document, path: KeyPath) -> Problem:

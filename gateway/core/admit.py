@@ -28,8 +28,8 @@ from gateway.core.address import (
     ToPreview,
 )
 from gateway.core.model import Conversation, Door, Phone, Refusal
-from gateway.core.route import NoWay, Person, Way, persons, ways
-from gateway.core.rules import Rules, Sender
+from gateway.core.route import NoWay, Person, Pool, Way, persons, ways
+from gateway.core.rules import Rule, Rules, Sender
 from gateway.core.work import Facts, Needs
 
 Texted = ToPhone | ToName | TextAddress | ToConversation
@@ -55,6 +55,7 @@ def wants(targets: Iterable[Target], rules: Rules) -> Needs:
     employees: set[str] = set()
     tokens: set[str] = set()
     bounces: set[str] = set()
+    questions: set[str] = set()
     for target in targets:
         inner = target.inner if isinstance(target, ToPreview) else target
         match inner:
@@ -68,6 +69,8 @@ def wants(targets: Iterable[Target], rules: Rules) -> Needs:
                 tokens.add(token)
             case ToBounce(token=token):
                 bounces.add(token)
+            case ToAsk(token=token):
+                questions.add(token)
             case ConsentCommand(phone=phone):
                 seen.add(phone)
             case _:
@@ -78,14 +81,16 @@ def wants(targets: Iterable[Target], rules: Rules) -> Needs:
         tokens=frozenset(tokens),
         bounces=frozenset(bounces),
         employees=frozenset(employees),
+        questions=frozenset(questions),
     )
 
 
 def followed(facts: Facts, rules: Rules) -> Needs:
-    """The facts about the persons of the conversations in `facts`: a token must be read before its phone is known."""
+    """The facts about the persons of conversations and questions: a token must be read before its phone is known."""
     people = [rules.employee_at(c.phone) for c in facts.conversations]
+    asked = [q.phone for q in facts.questions.values()]
     return Needs(
-        phones=frozenset(c.phone for c in facts.conversations),
+        phones=frozenset([*(c.phone for c in facts.conversations), *asked]),
         employees=frozenset(e.name for e in people if e is not None),
     )
 
@@ -104,21 +109,30 @@ def choose(
     *,
     talk: Conversation | None = None,
     answering: bool = False,
+    rule: Rule | None = None,
 ) -> Choice:
     """The ways to one person, consent and policy included.
 
-    `talk` is the conversation that the text belongs to; `answering` says that it came in by the r- address.
+    `talk` is the conversation that the text belongs to; `answering` says that it came in by the r- address; `rule` is
+    the [[rule]] that fits the mail.
     """
     state = policy.standing(facts.consents.get(person.phone, ()), rules.brand)
     heard = answering and policy.conversational(talk, now)
-    consent = policy.label(person.phone, state, rules, answering=heard)
+    vouched = sender is not None and sender.vouches and not answering
+    klass = rule.klass if rule and rule.klass and not answering else "informational"
+    consent = policy.label(person.phone, state, rules, answering=heard, vouched=vouched)
     bare = Choice(person=person, consent=consent, conversation=talk, answering=answering)
     # What no consent can mend is said first.
     unpayable = policy.unpayable(person.phone, rules) if person.employee is None else None
-    no = unpayable or policy.forbids(person.phone, state, rules, answering=heard)
+    no = unpayable or policy.forbids(person.phone, state, rules, answering=heard, klass=klass, vouched=vouched)
     if no is not None:
         return replace(bare, refused=_no(no.code, f"{_who(person)} {no.why}: {no.remedy}"))
     name = person.employee.name if person.employee else ""
+    pool = Pool(
+        wanted=rule.numbers if rule else (),
+        busy=_busy(person.phone, talk, facts, now),
+        barred=frozenset(n.name for n in rules.numbers if policy.barred(n, state) is not None),
+    )
     found = ways(
         person,
         sender,
@@ -126,7 +140,7 @@ def choose(
         today=now.astimezone(rules.timezone).date(),
         confirmation=facts.confirmations.get(name),
         conversation=talk if talk is not None and (answering or talk.closes_at > now) else None,
-        busy=_busy(person.phone, talk, facts, now),
+        pool=pool,
     )
     if isinstance(found, NoWay):
         return replace(bare, refused=_no(found.code, found.reason), rule=found.rule)
@@ -147,10 +161,12 @@ def choices(
     now: datetime,
     *,
     about: tuple[str, str] | None = None,
+    rule: Rule | None = None,
 ) -> tuple[Choice, ...] | Refusal:
     """One choice per person behind an address that leads to phones.
 
-    `about` is the sender's name and the job, once the mail is read: what is said of one job stays in its conversation.
+    `about` is the sender's name and the job, and `rule` the [[rule]] that fits, once the mail is read: what is said of
+    one job stays in its conversation.
     """
     if isinstance(target, ToConversation):
         talk = conversation(facts, target.token)
@@ -162,7 +178,7 @@ def choices(
     found = persons(target, rules)
     if isinstance(found, NoWay):
         return _no(found.code, found.reason)
-    chosen = tuple(choose(p, sender, facts, rules, now, talk=_running(p.phone, about, facts)) for p in found)
+    chosen = tuple(choose(p, sender, facts, rules, now, talk=_running(p.phone, about, facts), rule=rule) for p in found)
     if isinstance(target, TextAddress) and chosen[0].consent == "none":
         text = f"{found[0].stored} belongs to no employee and to no customer who agreed to texts"
         return _no("5.1.1", text)
@@ -189,9 +205,12 @@ def admit(
         case ToEnroll():
             return _no("5.1.1", "enrolment by text is not available here")
         case ToAsk():
-            return _no("5.1.1", "there is no such question")
+            return _admit_decision(target, door, sender, facts, rules, now)
+        case ToConversation() if door is Door.PUBLIC:
+            owner = answered(target, facts, rules)
+            return _admit_texted(target, owner, facts, rules, now) if owner else _outside()
         case _ if door is Door.PUBLIC:
-            return _no("5.7.1", "this address is not for mail from outside")
+            return _outside()
         case _ if sender is None:
             return _stranger()
         case _:
@@ -200,6 +219,42 @@ def admit(
 
 def _stranger() -> Refusal:
     return _no("5.7.1", "you are not a known sender: your address is in no [[sender]] networks, and no login")
+
+
+def _outside() -> Refusal:
+    return _no("5.7.1", "this address is not for mail from outside")
+
+
+def answered(target: ToConversation | ToAsk, facts: Facts, rules: Rules) -> Sender | None:
+    """The sender whose conversation or question a mail from outside answers; None where no such answer is taken.
+
+    Who writes as somebody in its answer_from must be proven at DATA.
+    """
+    if isinstance(target, ToConversation):
+        talk = conversation(facts, target.token)
+        name = talk.sender if talk else ""
+    else:
+        question = facts.questions.get(target.token)
+        name = question.sender if question else ""
+    owner = rules.sender(name)
+    return owner if owner is not None and owner.answer_from else None
+
+
+def _admit_decision(
+    target: ToAsk, door: Door, sender: Sender | None, facts: Facts, rules: Rules, now: datetime
+) -> Refusal | None:
+    if door is Door.PUBLIC and answered(target, facts, rules) is None:
+        return _outside()
+    if door is not Door.PUBLIC and sender is None:
+        return _stranger()
+    question = facts.questions.get(target.token)
+    if question is None or question.kind != "stop":
+        return _no("5.1.1", "there is no such question")
+    if question.answered_at is not None:
+        return _no("5.7.1", "this question has been answered")
+    if door is Door.PUBLIC and question.closes_at <= now:
+        return _no("5.7.1", "this question has closed")
+    return None
 
 
 def _admit_known(target: Known, sender: Sender, facts: Facts, rules: Rules, now: datetime) -> Refusal | None:
@@ -215,12 +270,14 @@ def _admit_known(target: Known, sender: Sender, facts: Facts, rules: Rules, now:
         case ToPreview():
             return None
         case _:
-            found = choices(target, sender, facts, rules, now)
-            if isinstance(found, Refusal):
-                return found
-            if any(c.refused is None for c in found):
-                return None
-            return found[0].refused
+            return _admit_texted(target, sender, facts, rules, now)
+
+
+def _admit_texted(target: Texted, sender: Sender, facts: Facts, rules: Rules, now: datetime) -> Refusal | None:
+    found = choices(target, sender, facts, rules, now)
+    if isinstance(found, Refusal):
+        return found
+    return None if any(c.refused is None for c in found) else found[0].refused
 
 
 def _may_opt_in(phone: Phone, facts: Facts, rules: Rules) -> Refusal | None:

@@ -16,6 +16,7 @@ from gateway.core.model import MailAddr, Phone
 
 STATUSES = row.STATUSES
 CHANNELS = row.CHANNELS
+QUIRKS = row.QUIRKS
 NOTICE_DAYS = (7, 30, 90)  # before the end of a gateway that is retiring
 
 Path = tuple[str, ...]
@@ -34,6 +35,8 @@ class Channel:
     ends: date | None = None
     seen: date | None = None
     max_chars: int = 0  # 0 = not known: 160 is assumed
+    quirks: tuple[str, ...] = ()  # see QUIRKS
+    max_bytes: int = 0  # of one picture, mms only; 0 = not known: see taste.picture_bytes
     source: str = ""
 
 
@@ -44,6 +47,7 @@ class Carrier:
     country: str = ""
     successor: str = ""
     mccmnc: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()  # domains from which its phones may answer, beside those of its channels
     channels: Mapping[str, Channel] = field(default_factory=dict)  # "sms", "mms"
     origin: str = "shipped"  # of the last layer that speaks of it: "shipped", or the admin's file
 
@@ -52,6 +56,7 @@ class Carrier:
 class CarrierTable:
     carriers: Mapping[str, Carrier] = field(default_factory=dict)
     domains: Mapping[str, tuple[Channel, ...]] = field(default_factory=dict)  # every domain, routable or not
+    reply_domains: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # whose phones may answer from a domain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +96,8 @@ def build(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> tuple[CarrierTable
             text = f"carrier {carrier.id} has no name"
             problems.append(_problem(carrier.origin, (carrier.id,), text, 'add a line such as name = "AT&T"'))
     problems += _bad_successors(carriers, successors)
-    return CarrierTable(carriers=carriers, domains=_domains(carriers.values())), problems
+    domains, replies = _domains(carriers.values()), _reply_domains(carriers.values())
+    return CarrierTable(carriers=carriers, domains=domains, reply_domains=replies), problems
 
 
 def _overlaid(known: Carrier, origin: str, table: Mapping[str, Any], problems: list[Problem]) -> Carrier:
@@ -102,7 +108,7 @@ def _overlaid(known: Carrier, origin: str, table: Mapping[str, Any], problems: l
     for name in CHANNELS:
         own = table.get(name)
         if isinstance(own, Mapping):
-            found, faults = row.channel(own)
+            found, faults = row.channel(name, own)
             problems += _problems(faults, origin, (*path, name))
             found.setdefault("domain", row.host(found.get("address", "")))
             channels[name] = Channel(carrier=known.id, channel=name, **found)
@@ -145,6 +151,15 @@ def _domains(carriers: Iterable[Carrier]) -> dict[str, tuple[Channel, ...]]:
             if channel.domain:
                 found[channel.domain] = (*found.get(channel.domain, ()), channel)
     return found
+
+
+def _reply_domains(carriers: Iterable[Carrier]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, dict[str, None]] = {}
+    for carrier in carriers:
+        for domain in (*(channel.domain for channel in carrier.channels.values()), *carrier.aliases):
+            if domain:
+                found.setdefault(domain, {})[carrier.id] = None
+    return {domain: tuple(ids) for domain, ids in found.items()}
 
 
 def _problems(faults: Iterable[row.Fault], origin: str, path: Path) -> list[Problem]:

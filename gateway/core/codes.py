@@ -6,7 +6,10 @@ classed by the HTTP status alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
+
+from gateway.core.rules import ErrorRule
 
 
 class Klass(StrEnum):
@@ -107,7 +110,28 @@ _TABLE: dict[str, tuple[Klass, str]] = {
     "14107": (Klass.MESSAGE, "too many texts between the same two numbers in a short time"),
 }
 
+# What follows of itself, for people.
+ACTIONS: dict[Klass, str] = {
+    Klass.RECIPIENT: "it is not sent again; check the phone number",
+    Klass.OPTED_OUT: "it is not sent again, and no other text goes to that phone until it says START",
+    Klass.CONFIG: "texts by this number wait, and the admin is told; what was taken already is not sent again",
+    Klass.MESSAGE: "it is not sent again; other texts are",
+    Klass.RETRY: "before it was taken it is tried again by itself; once taken it is not, since it would be paid twice",
+    Klass.LATER: "before it was taken it is tried again later by itself; once taken it is not",
+    Klass.UNCLEAR: "it is looked up at the provider before anything else is done",
+}
+# The provider or the phone's carrier takes the words, but not the picture.
+PICTURE = frozenset({"21620", "21621", "21622", "21623", "30011", "30019", "63034"})
+
 _STATUS = {"accepted": "queued", "scheduled": "queued", "partially_delivered": "sent", "read": "delivered"}
+
+
+Errors = Mapping[str, ErrorRule]
+
+
+def of_text(courier: str, code: str, errors: Errors | None = None) -> Klass | None:
+    """Whose fault it is that a text failed after `courier` had taken it; None where no table says so."""
+    return klass(code, errors=errors) if code and courier == "twilio" else None
 
 
 def known(code: str) -> bool:
@@ -115,14 +139,22 @@ def known(code: str) -> bool:
     return code in _TABLE
 
 
-def klass(code: str, http_status: int = 0) -> Klass:
-    """Whose fault `code` is.
+def table() -> list[tuple[str, Klass, str]]:
+    """Every code with its class and sentence, in order."""
+    return [(code, klass, words) for code, (klass, words) in sorted(_TABLE.items())]
+
+
+def klass(code: str, http_status: int = 0, errors: Errors | None = None) -> Klass:
+    """Whose fault `code` is; `errors` are the admin's own classes, which beat all but 429.
 
     `http_status` is that of the answer; 0 means that the code came later, with a status.  429 is passing whatever the
     code.  An unknown code counts as 401 and 403: ours; other 4xx: this text's; none: passing, like 30008; else unclear.
     """
     if http_status == 429:
         return Klass.RETRY
+    own = errors.get(code) if errors else None
+    if own is not None and own.klass:
+        return Klass(own.klass)
     if code in _TABLE:
         return _TABLE[code][0]
     if http_status in (401, 403):
@@ -132,9 +164,11 @@ def klass(code: str, http_status: int = 0) -> Klass:
     return Klass.MESSAGE if 400 <= http_status < 500 else Klass.UNCLEAR
 
 
-def sentence(code: str, otherwise: str = "no reason is known for this code") -> str:
+def sentence(code: str, otherwise: str = "no reason is known for this code", errors: Errors | None = None) -> str:
     """What `code` means, for people: words and the code; `otherwise` stands for an unknown code's words."""
+    own = errors.get(code) if errors else None
     words = _TABLE[code][1] if code in _TABLE else otherwise
+    words = own.text if own is not None and own.text else words
     return f"{words} (Twilio {code})" if code else words
 
 

@@ -7,14 +7,18 @@ comes out is 7-bit lines with CRLF and no header field but those named here.
 
 from __future__ import annotations
 
+import base64
 import binascii
+import email
 import hashlib
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime
 
 from gateway.core import plain
+from gateway.core.model import Picture
 
 Fields = list[tuple[str, str]]
 
@@ -23,6 +27,9 @@ _REFERENCES_CHARS = 900
 _LINE_CHARS = 900  # RFC 5322 2.1.1: at most 998
 _VALUE_CHARS = 960  # the same for a field with its name
 LOOP_HEADER = "X-Gateway-Loop"
+_EXTRA = re.compile(r"X-[A-Za-z0-9-]{1,60}", re.IGNORECASE)
+_KIND = re.compile(r"(?!multipart/|message/)[a-z]{1,20}/[a-z0-9.+-]{1,60}")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 
 
 def carrier_text(
@@ -47,10 +54,14 @@ def reply(
     references: Sequence[str],
     at: datetime,
     domain: str,
+    attachments: Sequence[Picture] = (),
+    header: tuple[str, str] | tuple[()] = (),
 ) -> bytes:
     """What a person texted, as a mail in his name on the thread of the job.
 
-    `name` and `address` make From; `answer_to` is the r- address, "" where no answer can be texted.
+    `name` and `address` make From; `answer_to` is the r- address, "" where no answer can be texted.  `attachments`
+    without data are left out.  `header` is one more field, X-something and its value; it is left out where it is a
+    field of ours already.
     """
     fields = _head(at, message_id, domain)
     fields += [
@@ -62,7 +73,9 @@ def reply(
         ("References", thread(references)),
         ("X-Auto-Response-Suppress", "All"),
     ]
-    return _mail(fields, _plain(text))
+    fields += _extra(header, fields)
+    files = [_part(_file(p)) for p in attachments if p.data]
+    return _mail(fields, _joined("mixed", [_part(_plain(text)), *files]) if files else _plain(text))
 
 
 def notice(
@@ -75,9 +88,11 @@ def notice(
     at: datetime,
     domain: str,
     in_reply_to: str = "",
+    reply_to: str = "",
 ) -> bytes:
-    """Words of the machine: a preview's answer or an alarm.  `sender` is the address in From."""
-    return _mail(_machine(sender, to, subject, message_id, at, domain, in_reply_to), _plain(text))
+    """Words of the machine: a preview's answer, a question or an alarm.  `sender` is the address in From."""
+    fields = _machine(sender, to, subject, message_id, at, domain, in_reply_to)
+    return _mail([*fields, ("Reply-To", reply_to)], _plain(text))
 
 
 def report(
@@ -117,7 +132,23 @@ def report(
     if about:
         parts.append(_part(([("Content-Type", "text/rfc822-headers")], about)))
     fields = _machine(sender, to, subject, message_id, at, domain, about_id)
-    return _mail(fields, _report(parts))
+    return _mail(fields, _joined("report; report-type=delivery-status", parts))
+
+
+def enclosed(data: bytes) -> tuple[Picture, ...]:
+    """What is attached to a mail that `reply` wrote."""
+    found = email.message_from_bytes(data)
+    if found.get_content_maintype() != "multipart":
+        return ()
+    parts = [part for part in found.walk() if part.get_filename()]
+    return tuple(
+        Picture(
+            kind=part.get_content_type(),
+            name=part.get_filename() or "",
+            data=bytes(part.get_payload(decode=True) or b""),
+        )
+        for part in parts
+    )
 
 
 def clean(text: str) -> str:
@@ -195,6 +226,26 @@ def _plain(text: str) -> tuple[Fields, str]:
     return kind, words.replace("\n", _CRLF)
 
 
+def _file(picture: Picture) -> tuple[Fields, str]:
+    kind = picture.kind if _KIND.fullmatch(picture.kind) else "application/octet-stream"
+    name = _UNSAFE.sub("-", picture.name)[:60] or "file"
+    about = [
+        ("Content-Type", f'{kind}; name="{name}"' + ('; charset="utf-8"' if kind.startswith("text/") else "")),
+        ("Content-Disposition", f'attachment; filename="{name}"'),
+        ("Content-Transfer-Encoding", "base64"),
+    ]
+    return about, base64.encodebytes(picture.data).decode("ascii").replace("\n", _CRLF)
+
+
+def _extra(header: tuple[str, str] | tuple[()], fields: Fields) -> Fields:
+    """The one more field of a reply, where it can be one."""
+    if not header or not _EXTRA.fullmatch(header[0]):
+        return []
+    name = header[0].lower()
+    taken = name.startswith("x-gateway-") or name in {field.lower() for field, _ in fields}
+    return [] if taken else [(header[0], _encoded(*header))]
+
+
 def _mailbox(name: str, address: str) -> str:
     shown = clean(name)[:200]
     if not shown.isascii():
@@ -219,9 +270,9 @@ def _ascii(text: str) -> str:
     return _line(text).encode("ascii", "replace").decode("ascii")
 
 
-def _report(parts: Sequence[str]) -> tuple[Fields, str]:
-    """The parts as one; the boundary follows from them, since planning twice must make the same bytes."""
+def _joined(how: str, parts: Sequence[str]) -> tuple[Fields, str]:
+    """The parts as one multipart; the boundary follows from them, since planning twice must make the same bytes."""
     boundary = "=_" + hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
-    kind = f'multipart/report; report-type=delivery-status; boundary="{boundary}"'
+    kind = f'multipart/{how}; boundary="{boundary}"'
     body = "".join(f"--{boundary}{_CRLF}{part}{_CRLF}" for part in parts) + f"--{boundary}--{_CRLF}"
     return [("Content-Type", kind)], body

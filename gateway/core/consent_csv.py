@@ -29,6 +29,7 @@ EXPORTED = (
     "disclosure",
     "recorded_by",
     "raw",
+    "number",
 )
 
 _MOST_CHARS = 1000  # of one cell

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
+from itertools import repeat
 
-from gateway.core import compose, gsm, notice, outgoing
+from gateway.core import compose, gsm, notice, outgoing, suspect, timing
 from gateway.core.address import BadAddress, TextAddress, ToConversation, ToName, ToPhone
-from gateway.core.admit import Choice
+from gateway.core.admit import Choice, Texted
+from gateway.core.desk import Desk, answers_to, message_to
 from gateway.core.intent import Preview, bare_subject
-from gateway.core.model import Kind, Refusal
-from gateway.core.outgoing import Desk
+from gateway.core.model import Kind, Recipient, Refusal
 from gateway.core.route import CarrierWay, Person, ProviderWay, Way
 from gateway.core.template import Words
 from gateway.core.work import MailParcel, Writes
 
 _SHOWN = (
     "to", "person", "kind", "text", "cut", "encoding", "segments", "units", "costly", "price", "route", "rule",
-    "consent", "refused",
+    "consent", "due_at", "warnings", "refused",
 )  # fmt: skip
 
 
 def preview(intent: Preview, desk: Desk) -> Writes:
     """The answer to a mail to preview+: what would go out, to whom, by which way; nothing goes out."""
-    to = outgoing.answers_to(desk)
-    shown = [_shown(row) for row in forecast(intent.target, desk)]
-    message = replace(outgoing.message_to(intent.recipient, None, desk), kind=Kind.PREVIEW, recipient=to, report_to="")
+    to = answers_to(desk)
+    shown = [_shown(row) for row in forecast(intent.target, desk, intent.recipient.address)]
+    message = replace(message_to(intent.recipient, None, desk), kind=Kind.PREVIEW, recipient=to, report_to="")
     body = "\n\n".join(shown) + "\n\nNothing was sent.\n"
     message = replace(message, text=body, rule="preview")
     data = compose.notice(
@@ -51,32 +53,55 @@ def _plain(value: object) -> object:
     return " ".join(map(str, value)) if isinstance(value, list) else value
 
 
-def forecast(target: object, desk: Desk) -> list[dict[str, object]]:
-    """What a mail would do, one row per person: the contract of `gateway preview --json` (design.md 5.4)."""
+def forecast(target: object, desk: Desk, recipient: str) -> list[dict[str, object]]:
+    """What a mail would do, one row per person: the contract of `gateway preview --json` (design.md 5.4).
+
+    `recipient` is the address that was written, without preview+ in front.
+    """
     if not isinstance(target, ToPhone | ToName | TextAddress | ToConversation):
         reason = target.reason if isinstance(target, BadAddress) else "no text follows from this address"
-        return [_row("", None, None, Words(text="", segments=0), desk, reason)]
-    words = outgoing.words_of(target, desk)
-    found = outgoing.chosen(target, desk)
+        return [_row("", None, Words(text="", segments=0), desk, reason)]
+    recipient = recipient.removeprefix("preview+")
+    found = outgoing.chosen(target, recipient, desk)
     if isinstance(found, Refusal):
-        return [_row("", None, None, words, desk, found.text)]
-    return [
-        _row(str(c.person.phone), c.person, c, words, desk, c.refused.text if c.refused else words.problem)
-        for c in found
+        return [_row("", None, outgoing.words_for(target, recipient, None, desk), desk, found.text)]
+    return [_of_one(target, recipient, one, desk) for one in found]
+
+
+def _of_one(target: Texted, recipient: str, one: Choice, desk: Desk) -> dict[str, object]:
+    # Nothing is kept, so the tokens of the mail are not used up; these are as long as those.
+    tokens = repeat("preview".ljust(16, "x"))
+    words, inside = outgoing.whole_for(target, recipient, one, "preview", desk, tokens)
+    refused = one.refused.text if one.refused else words.problem
+    row = _row(str(one.person.phone), one, words, desk, refused)
+    return {**row, "pictures": len(inside.media), "warnings": _warnings(words, one, desk)}
+
+
+def _warnings(words: Words, one: Choice, desk: Desk) -> list[str]:
+    """What the person who wrote the mail should know before it is sent."""
+    shown = [
+        f'the text invites the answer {word}, which does more than answer: write "call us" or another word'
+        for word in suspect.invited(words.text)
     ]
+    rules = desk.rules
+    if one.person.employee is None and desk.reading.pictures and rules.text.pictures == "send" and not rules.public_url:
+        shown.append("its pictures are left out: they need [http] public_url")
+    if one.ways and isinstance(one.ways[0], ProviderWay):
+        shown += [picture.problem for picture in desk.pictures if picture.problem]
+    return shown
 
 
-def _row(
-    to: str, person: Person | None, choice: Choice | None, words: Words, desk: Desk, refused: str
-) -> dict[str, object]:
-    way = choice.ways[0] if choice and choice.ways else None
+def _row(to: str, one: Choice | None, words: Words, desk: Desk, refused: str) -> dict[str, object]:
+    person = one.person if one else None
+    way = one.ways[0] if one and one.ways else None
     price = way.number.price_per_segment * words.segments if isinstance(way, ProviderWay) else 0.0
+    lift = _lifts(person, way, one, desk) if person else None
     return {
         "to": to,
         "kind": person.kind if person else None,
         "person": person.employee.name if person and person.employee else None,
         "route": _route(way, to),
-        "rule": choice.rule if choice else "",
+        "rule": one.rule if one else "",
         "text": words.text,
         "cut": words.cut,
         "encoding": gsm.encoding(words.text),
@@ -84,10 +109,21 @@ def _row(
         "units": gsm.units(words.text),
         "costly": list(gsm.costly(words.text)),
         "price": round(price, 6) or None,
-        "consent": choice.consent if choice else None,
-        "due_at": None if refused else desk.now.isoformat(),
+        "consent": one.consent if one else None,
+        "due_at": None if refused else (lift or desk.now).isoformat(),
+        "pictures": 0,
+        "warnings": [],
         "refused": refused or None,
     }
+
+
+def _lifts(person: Person, way: Way | None, one: Choice | None, desk: Desk) -> datetime | None:
+    """When quiet hours would let it go; None = at once."""
+    if not isinstance(way, ProviderWay):
+        return None
+    message = replace(message_to(Recipient(address=""), one, desk), phone=person.phone)
+    made = notice.text_delivery(message, way, desk.rules, desk.now, parcel=None, bounce="")
+    return timing.lifts_at(replace(made, conversational=one is not None and one.answering), desk.rules, desk.now)
 
 
 def _route(way: Way | None, to: str) -> dict[str, object] | None:

@@ -6,9 +6,9 @@ from dataclasses import replace
 from email.utils import format_datetime
 
 from gateway.core import compose, notice
+from gateway.core.desk import Desk, closed, message_to, unwelcome
 from gateway.core.intent import Forward
 from gateway.core.model import Fate, Kind
-from gateway.core.outgoing import Desk, closed, message_to, unwelcome
 from gateway.core.work import MailParcel, Writes
 
 

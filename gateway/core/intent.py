@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from gateway.core import address
+from gateway.core import address, choice
 from gateway.core.address import (
     BadAddress,
     ConsentCommand,
@@ -14,6 +14,7 @@ from gateway.core.address import (
     Target,
     TextAddress,
     ToAbuse,
+    ToAsk,
     ToBounce,
     ToConversation,
     ToName,
@@ -34,7 +35,7 @@ from gateway.core.model import (
     TextIn,
     Unreadable,
 )
-from gateway.core.rules import Rules
+from gateway.core.rules import Rule, Rules
 from gateway.core.work import Needs
 
 
@@ -107,8 +108,19 @@ class Status:
     event: StatusIn
 
 
-MailIntent = SendText | Preview | ConsentChange | Forward | Report | Ignored | NotForUs
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """A person answers a question that we mailed: mail to a-."""
+
+    recipient: Recipient
+    token: str
+
+
+MailIntent = SendText | Preview | ConsentChange | Forward | Report | Answered | Ignored | NotForUs
 Intent = MailIntent | Reply | Status | Unreadable
+
+FILES = 10  # that go with one text at most
+WAITING = 20  # mails that wait for one answer to "which job?" at most
 
 _AGAIN = re.compile(r"^\s*(?:(?:re|fwd?|aw|wg|sv|antw|rif|tr)(?:\[\d+\])?\s*:\s*)+", re.IGNORECASE)
 
@@ -153,6 +165,9 @@ def _one(recipient: Recipient, mail: InboundMail, reading: Reading, rules: Rules
             return Preview(recipient=recipient, target=inner)
         case ToBounce(token=token):
             return Report(recipient=recipient, token=token)
+        case ToAsk(token=token):
+            why = automatic_answer(mail, reading)
+            return Ignored(recipient=recipient, reason=why) if why else Answered(recipient=recipient, token=token)
         case ConsentCommand(action=action, phone=phone):
             return ConsentChange(recipient=recipient, action=action, phone=phone)
         case ToPostmaster() | ToAbuse():
@@ -192,9 +207,16 @@ def automatic_job_mail(reading: Reading) -> str:
     return ""
 
 
-def job(reading: Reading) -> str:
-    """The name of the job that a mail is about: the configured capture, the root of its thread, or its subject."""
-    if reading.job:
+def job(reading: Reading, rule: Rule | None = None) -> str:
+    """The name of the job that a mail is about: the configured capture, the root of its thread, or its subject.
+
+    The pattern of the [[rule]] that fits takes the place of [text] job.
+    """
+    if rule is not None and rule.job:
+        own = reading.captured.get(rule.job, "")
+        if own:
+            return own
+    elif reading.job:
         return reading.job
     if reading.references:
         return reading.references[0]
@@ -211,28 +233,57 @@ def needs(
 ) -> Needs:
     """Everything that `plan.make` reads.  The phones behind r- and b- tokens follow from `admit.followed`."""
     wanted = wants([i.target for i in intents if isinstance(i, SendText | Preview)], rules)
+    files = 0
     if isinstance(inbound, InboundMail) and isinstance(reading, Reading):
-        about = job(reading)
-        keys = frozenset((inbound.sender, phone, about) for phone in wanted.phones)
-        wanted = wanted.joined(Needs(keys=keys))
+        wanted = wanted.joined(_needs_of_texts(intents, wanted, inbound, reading, rules))
+        files = min(reading.pictures, FILES)
     for intent in intents:
         wanted = wanted.joined(_needs_of(intent, inbound, rules))
-    return wanted.joined(Needs(employees=_alarmed(rules), fresh=8 + 4 * len(wanted.phones | wanted.tokens)))
+    fresh = 8 + (4 + files) * len(wanted.phones | wanted.tokens)
+    return wanted.joined(Needs(employees=_alarmed(rules), fresh=fresh))
+
+
+def _needs_of_texts(
+    intents: tuple[Intent, ...], wanted: Needs, mail: InboundMail, reading: Reading, rules: Rules
+) -> Needs:
+    """What a text's conversation, first words and the flood brake depend on."""
+    keys = set()
+    for intent in intents:
+        if isinstance(intent, SendText | Preview):
+            rule = choice.chosen(rules, mail.sender, intent.recipient.address, reading.subject)
+            phones = wants([intent.target], rules).phones
+            keys |= {(mail.sender, phone, job(reading, rule)) for phone in phones}
+    braked = bool(rules.policy.flood_per_minute)
+    return Needs(
+        keys=frozenset(keys),
+        pairs=frozenset((number.phone, phone) for number in rules.numbers for phone in wanted.phones),
+        said=wanted.phones if braked else frozenset(),
+        floods=frozenset({mail.sender}) if braked else frozenset(),
+    )
 
 
 def _needs_of(intent: Intent, inbound: InboundMail | InboundHook, rules: Rules) -> Needs:
     match intent:
         case Reply(event=event):
-            author = Phone(event.author)
-            return Needs(phones=frozenset({author}), threads=frozenset({author}), keys=frozenset({("", author, "")}))
+            author = frozenset({Phone(event.author)})
+            return Needs(
+                phones=author,
+                threads=author,
+                keys=frozenset(("", phone, "") for phone in author),
+                asked=author,
+                said=author,
+                fresh=WAITING,
+            )
         case Status(event=event):
             remote = (inbound.provider if isinstance(inbound, InboundHook) else "", event.remote_id)
             named = frozenset({event.delivery}) if event.delivery else frozenset[str]()
             return Needs(deliveries=named, remote_ids=frozenset({remote}))
         case Report(token=token):
-            return Needs(bounces=frozenset({token}))
+            return Needs(bounces=frozenset({token}), fresh=1)
         case ConsentChange(phone=phone):
             return Needs(phones=frozenset({phone}))
+        case Answered(token=token):
+            return Needs(questions=frozenset({token}))
         case Forward(to=to):
             return Needs(fresh=len(to))
         case _:

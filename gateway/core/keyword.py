@@ -6,6 +6,7 @@ Source: the provider's default lists (Twilio, opt-out keywords); 47 CFR 64.1200(
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 
@@ -19,6 +20,9 @@ _LISTS = {
     "help": ("HELP", "INFO"),
 }  # fmt: skip
 _LONGEST = 100  # characters of a message that can be a word with its trimmings
+_MOST = 2_000  # characters that are looked at; a text has at most 1600 (Twilio 21617)
+_SPOKEN = str.maketrans("", "", "'`")  # "don't" and "dont" are one word
+_GAP = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,14 +40,32 @@ def keyword(text: str) -> Keyword | None:
     Case, width, spaces around and between, and whatever is neither letter nor digit around it (quotes, dots, emoji)
     make no difference; any other word does.
     """
+    return _KEYWORDS.get(bare(text))
+
+
+def bare(text: str) -> str:
+    """`text` as keywords are compared: NFKC, without case, from its first letter or digit to its last, one space
+    between words.  "" when there is none, or when it is too long to be a keyword (100 characters).
+    """
     words = text.strip()
     if len(words) > _LONGEST:
-        return None
+        return ""
     plain = gsm.transliterate(unicodedata.normalize("NFKC", words)).casefold()
-    return _KEYWORDS.get(" ".join(_bare(plain).split()))
+    return " ".join(_solid(plain).split())
 
 
-def _bare(text: str) -> str:
+def _solid(text: str) -> str:
     """`text` from its first letter or digit to its last."""
     solid = [at for at, c in enumerate(text) if c.isalnum()]
     return text[solid[0] : solid[-1] + 1] if solid else ""
+
+
+def spoken(text: str) -> str:
+    """The words of `text` as phrases are looked for: as `bare`, but without accents, apostrophes and punctuation.
+
+    One space between words; no more than the first 2,000 characters are looked at.
+    """
+    known = gsm.transliterate(unicodedata.normalize("NFKC", text[:_MOST])).casefold().translate(_SPOKEN)
+    if not known.isascii():
+        known = "".join(c for c in unicodedata.normalize("NFKD", known) if not unicodedata.combining(c))
+    return _GAP.sub(" ", known).strip()

@@ -7,6 +7,8 @@ by the limits of the reader's child process.
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Iterator
 
 from gateway.core import cut, header, parts, plain
 from gateway.core.model import Reading, Unreadable
@@ -16,6 +18,14 @@ _BULK = frozenset(("bulk", "list", "junk", "auto_reply"))
 _ANSWERING = ("x-autoreply", "x-autorespond", "x-autoresponder", "x-auto-reply")  # from before RFC 3834
 _LOOP = "x-gateway-loop"
 
+_FIELDS = 100  # of a template, from the header and from the text each
+_FIELD_CHARS = 500
+_LINE_CHARS = 2_000  # of a line or value that are looked at
+_LINE = re.compile(r"[\s*•-]{0,20}([^\W\d_][^:\n]{0,39}):(?!//)(.*)")  # "Ready by: 5 pm", and no web address
+_NOT_NAME = re.compile(r"[^a-z0-9]+")
+_SUBJECT_CHARS = 1_000  # that patterns are held against
+_TEXT_CHARS = 20_000
+
 
 def read(raw: bytes, cut_after: tuple[str, ...] = ()) -> Reading | Unreadable:
     """What a mail says; Unreadable when its structure is beyond the bounds.  An empty text is a text.
@@ -23,7 +33,8 @@ def read(raw: bytes, cut_after: tuple[str, ...] = ()) -> Reading | Unreadable:
     `text` is for job mail (the "-- " block and all from a line with one of `cut_after` on removed), `answer` for mails
     to r- addresses (history and signature removed).  `bulk`: List-Id, or Precedence bulk, list, junk or auto_reply;
     X-Auto-Response-Suppress is no sign of it, people's mails bear it too.  Answering machines that say so in the old
-    way (X-Autoreply, Precedence: auto_reply) count as auto-replied.
+    way (X-Autoreply, Precedence: auto_reply) count as auto-replied.  `fields`: see `_named`; `captured` and `job` are
+    left to the reader, where time is limited.
     """
     message = parts.parse(raw)
     if isinstance(message, Unreadable):
@@ -58,6 +69,7 @@ def _reading(fields: parts.Fields, kind: str, body: parts.Body, cut_after: tuple
         answer=answer.kept,
         answer_cut=answer.gone,
         attachments=body.attachments,
+        fields=_named(fields, job.kept),
     )
 
 
@@ -67,10 +79,59 @@ def _old_sign(fields: parts.Fields, precedence: str) -> str:
     return "auto-replied" if answering or precedence == "auto_reply" else ""
 
 
-def captured(pattern: str, subject: str) -> str:
+def _named(fields: parts.Fields, text: str) -> dict[str, str]:
+    """What a template's {field} can name: subject, from, from_name, to, date, reply_to, each X- field as x_..., and
+    each line `Key: value` of the text, which wins over a header of its name: a "Date:" there is the visit's.
+
+    Names are lower case, everything but letters and digits an underscore: "Ready-By" is ready_by.  The first of several
+    counts.  Values are one line of at most 500 characters, never empty.
+    """
+    lines: dict[str, str] = {}
+    for line in text.split("\n"):
+        match = _LINE.match(line[:_LINE_CHARS])
+        if match and len(lines) < _FIELDS:
+            _add(lines, match[1], match[2])
+    found: dict[str, str] = {}
+    for name, value in _headers(fields):
+        _add(found, name, value)
+    return found | lines
+
+
+def _headers(fields: parts.Fields) -> Iterator[tuple[str, str]]:
+    sender, name = header.mailbox(parts.first(fields, "from"))
+    yield "subject", header.words(parts.first(fields, "subject"))
+    yield "from", sender or ""
+    yield "from name", name
+    yield "to", header.mailbox(parts.first(fields, "to"))[0] or ""
+    yield "date", parts.first(fields, "date")
+    yield "reply to", header.mailbox(parts.first(fields, "reply-to"))[0] or ""
+    extra = [name for name in fields if name.startswith("x-")][:_FIELDS]
+    yield from ((name, header.words(parts.first(fields, name))) for name in extra)
+
+
+def _add(found: dict[str, str], name: str, value: str) -> None:
+    letters = unicodedata.normalize("NFKD", name.lower()).encode("ascii", "ignore").decode()
+    key, words = _NOT_NAME.sub("_", letters).strip("_"), plain.one_line(value[:_LINE_CHARS])[:_FIELD_CHARS].rstrip()
+    if key[:1].isalpha() and words:
+        found.setdefault(key, words)
+
+
+def captures(subject: str, text: str, subject_patterns: tuple[str, ...], patterns: tuple[str, ...]) -> dict[str, str]:
+    """What the admin's patterns find, by pattern; one that finds nothing is left out.
+
+    `subject_patterns` (those that name a job) are held against the Subject, `patterns` (those of templates) against the
+    Subject and then the text.  To be run where time is limited, as `captured`.
+    """
+    found = {p: captured(p, subject) for p in subject_patterns}
+    found |= {p: captured(p, subject) or captured(p, text, _TEXT_CHARS) for p in patterns}
+    return {pattern: value for pattern, value in found.items() if value}
+
+
+def captured(pattern: str, subject: str, most: int = _SUBJECT_CHARS) -> str:
     """The first capture of the admin's `pattern` in a Subject that is not empty, "" = none.
 
-    A pattern may take exponential time on a Subject made for it, so this runs where time is limited: in the reader.
+    `most` characters are looked at.  A pattern may take exponential time on a Subject made for it, so this runs where
+    time is limited: in the reader.
     """
-    found = re.search(pattern, subject[:1000]) if pattern else None
+    found = re.search(pattern, subject[:most]) if pattern else None
     return next((c.strip() for c in found.groups() if c and c.strip()), "") if found else ""

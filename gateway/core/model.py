@@ -5,6 +5,7 @@ Times are aware UTC datetimes; a phone is E.164 with its plus; text uses LF.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -42,10 +43,15 @@ BAD_ENDS = frozenset({Fate.FAILED, Fate.REFUSED, Fate.EXPIRED, Fate.CANCELLED})
 
 
 class Kind(StrEnum):
-    """What a message is: a person's words (text out, reply in) or a machine's (report, alarm, preview, notice)."""
+    """What a message is: a person's words (text out, reply in) or a machine's, by text (answer, confirmation, question)
+    or by mail (report, alarm, preview, question).
+    """
 
     TEXT = "text"
     REPLY = "reply"
+    ANSWER = "answer"  # an [[answer]], or that replies are not monitored
+    CONFIRMATION = "confirmation"  # of a STOP, START or HELP, where the provider sends none
+    QUESTION = "question"  # which job is meant (by text), whether a STOP was meant (by mail)
     REPORT = "report"
     ALARM = "alarm"
     PREVIEW = "preview"
@@ -136,6 +142,11 @@ class Reading:
     answer_cut: str
     attachments: int
     job: str = ""  # what [text] job captured in the Subject, "" = nothing
+    captured: Mapping[str, str] = field(
+        default_factory=dict
+    )  # by pattern: what [[rule]] and [[template]] patterns found
+    fields: Mapping[str, str] = field(default_factory=dict)  # {field} of a template, lower case: see template.fields
+    pictures: int = 0  # attachments that may be sent with a text: images and PDFs that are no part of the words
     bounce: tuple[str, str, str] | tuple[()] = ()  # ("failed" | "delayed", enhanced status or "", what the host said)
 
 
@@ -146,6 +157,17 @@ class Unreadable:
     reason: str
 
 
+ACTIONS = (
+    "grant",
+    "revoke",  # withdrawn on the person's behalf
+    "stop",  # the person's own word, or the provider's for it
+    "start",
+    "suspend",  # perhaps a stop: no automatic text until a person of the shop has said
+    "resume",  # it was none
+    "block",  # the provider takes no text from `number` to this phone; a start texted to that number lifts it
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consent:
     """One entry of the append-only ledger of consent.  The state follows from all entries of (brand, phone)."""
@@ -154,13 +176,14 @@ class Consent:
     brand: str
     phone: Phone
     at: datetime
-    action: str  # grant | revoke | stop | start  (stop and start are the person's own words)
+    action: str  # see ACTIONS
     klass: str = "informational"  # informational | marketing
     method: str = ""  # paper | web | keyword | verbal | mail | job_system | import | employee | provider
     evidence: str = ""
     disclosure: str = ""  # version of the words that were shown
     recorded_by: str = ""  # "twilio", "admin", a sender's name
     raw: str = ""  # what the person wrote
+    number: str = ""  # E.164 of ours: where a stop or start was texted to, and what alone a block is about
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +204,59 @@ class Conversation:
     texted_at: datetime | None = None  # our last text
     text: str = ""  # our last text, quoted in the reply mail
     heard_at: datetime | None = None  # the person's last text: opens conversational consent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What was asked of a person, and what hangs on the answer."""
+
+    id: str  # the token of its a- address
+    kind: str  # "job": which job a text is about, asked by text | "stop": whether a text was a STOP, asked by mail
+    phone: Phone
+    number: str  # name of our number on which the text came
+    asked_at: datetime
+    closes_at: datetime
+    sender: str = ""  # the [[sender]] whose conversation it is about
+    text: str = ""  # the words that it is about
+    options: tuple[str, ...] = ()  # conversations, in the order in which they were offered: 1, 2, ...
+    deliveries: tuple[str, ...] = ()  # reply mails that wait for the answer
+    answered_at: datetime | None = None
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A picture or file on its way in or out, looked into and made harmless by the reader."""
+
+    kind: str  # image/jpeg, image/png, image/gif, application/pdf; anything else only on the way in
+    name: str  # letters, digits, dot and hyphen, at most 60; never a path
+    data: bytes = field(repr=False)  # b"" where it could not be had
+    problem: str = ""  # why not, a clause for people
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaFile:
+    """A file at /media/<token>/<name>, for the provider or a person to fetch."""
+
+    token: str
+    name: str
+    kind: str
+    data: bytes = field(repr=False)
+    message: str
+    at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """A text of ours to a phone, as far as the next one must know of it."""
+
+    kind: Kind
+    sender: str
+    text: str
+    rule: str
+    at: datetime
+    fate: Fate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,17 @@ from gateway.core.work import Delivery, MailParcel, Message, Parcel, TextParcel,
 
 # Mail that must reach a person waits as long as mail does (RFC 5321 4.5.4.1).
 MAIL_EXPIRES = timedelta(days=5)
-PRIORITY = {Kind.REPLY: 1, Kind.ALARM: 2, Kind.REPORT: 3, Kind.PREVIEW: 1, Kind.FORWARD: 4, Kind.TEXT: 5}
+PRIORITY = {
+    Kind.CONFIRMATION: 0,
+    Kind.REPLY: 1,
+    Kind.QUESTION: 1,
+    Kind.PREVIEW: 1,
+    Kind.ANSWER: 2,
+    Kind.ALARM: 2,
+    Kind.REPORT: 3,
+    Kind.FORWARD: 4,
+    Kind.TEXT: 5,
+}
 
 
 def mail_id(ident: str, rules: Rules) -> str:
@@ -52,7 +62,7 @@ def mail_delivery(message: Message, parcel: MailParcel, now: datetime, *, bounce
 
 
 def text_delivery(
-    message: Message, way: Way, rules: Rules, now: datetime, *, parcel: Parcel, bounce: str, k: int = 1
+    message: Message, way: Way, rules: Rules, now: datetime, *, parcel: Parcel | None, bounce: str, k: int = 1
 ) -> Delivery:
     """The delivery of one text by one way, due now."""
     carrier = isinstance(way, CarrierWay)
@@ -152,7 +162,8 @@ def _failure_words(message: Message, why: str, code: str, fate: Fate) -> tuple[s
         Fate.HELD: "is held for a person to decide",
         Fate.FAILED: "was, as far as is known, not delivered",
     }.get(fate, "was not sent")
-    thing = {Kind.REPLY: "reply from", Kind.FORWARD: "mail to"}.get(message.kind, "text to")
+    things = {Kind.REPLY: "reply from", Kind.FORWARD: "mail to", Kind.QUESTION: "question to"}
+    thing = things.get(message.kind, "text to")
     subject = f"Not delivered: {thing} {message.person or who}"
     text = "\n".join(
         [

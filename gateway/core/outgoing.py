@@ -6,111 +6,176 @@ Also what a mail asks of us instead: a change of consent.  Mails that are passed
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 
-from gateway.core import address, admit, notice, template
-from gateway.core.address import ToConversation
+from gateway.core import admit, brake, notice, policy, template, timing
+from gateway.core.address import ToConversation, ToPhone
 from gateway.core.admit import Choice, Texted
-from gateway.core.intent import ConsentChange, Ignored, NotForUs, SendText, bare_subject, job, mailboxes, target_of
-from gateway.core.model import Consent, Conversation, Fate, InboundMail, Kind, Phone, Reading, Recipient, Refusal
+from gateway.core.desk import Desk, answers_to, closed, message_to, refused, unwelcome
+from gateway.core.enclosed import Enclosed, enclosed, linked
+from gateway.core.intent import ConsentChange, Ignored, NotForUs, SendText, bare_subject, job
+from gateway.core.model import (
+    Consent,
+    Conversation,
+    Fate,
+    Kind,
+    Refusal,
+)
 from gateway.core.route import CarrierWay, ProviderWay, Way
-from gateway.core.rules import Rules, Sender
+from gateway.core.rules import Rules
 from gateway.core.template import Words
-from gateway.core.work import Delivery, Facts, Message, Writes
+from gateway.core.work import Delivery, Message, TextParcel, Writes
 
 _REFERENCES = 50
 
 
-@dataclass(slots=True)
-class Desk:
-    """What planning one mail keeps in hand: the facts, and what has been used of them."""
-
-    mail: InboundMail
-    reading: Reading
-    facts: Facts
-    rules: Rules
-    now: datetime
-    tokens: Iterator[str]
-    texted: set[Phone] = field(default_factory=set)
-    notes: list[str] = field(default_factory=list)  # for recipients from whom no message follows
-    count: int = 0
-
-    @property
-    def sender(self) -> Sender | None:
-        return self.rules.sender(self.mail.sender)
-
-    def next_id(self) -> str:
-        self.count += 1
-        return f"{self.mail.id}.{self.count}"
-
-
-def told_of(mail: InboundMail, rules: Rules) -> str:
-    """Who hears of a bad end: the envelope sender (RFC 3461 4.2), else the sender's report_to, else the admin.
-
-    "" for mail from outside: its envelope sender may be forged, and a report would be backscatter.
-    """
-    if not mail.sender:
-        return ""
-    sender = rules.sender(mail.sender)
-    author = mail.envelope.mail_from
-    own = address.mail_domain(author) in ("", rules.domain)
-    options = ("" if own else author, sender.report_to if sender else "", *mailboxes(rules))
-    return next(filter(None, options), "")
-
-
 def text(intent: SendText, desk: Desk) -> Writes:
     """Everything that follows from one recipient who is to be texted; a phone already texted by this mail is left."""
-    found = chosen(intent.target, desk)
+    recipient, target = intent.recipient, intent.target
+    found = chosen(target, recipient.address, desk)
     if isinstance(found, Refusal):
-        return _refused(intent.recipient, None, found.text, found.enhanced, desk)
-    words = words_of(intent.target, desk)
+        return refused(recipient, None, found.text, found.enhanced, desk)
     joined = Writes()
-    for choice in found:
-        phone = choice.person.phone
+    for one in found:
+        phone = one.person.phone
         if phone in desk.texted:
-            desk.notes.append(f"{intent.recipient.address} leads to a phone that this mail texts already")
-        elif choice.refused is not None:
-            no = choice.refused
-            joined = joined.joined(_refused(intent.recipient, choice, no.text, no.enhanced, desk))
-        elif words.problem:
-            joined = joined.joined(_refused(intent.recipient, choice, words.problem, "5.6.0", desk, words=words))
-        else:
-            desk.texted.add(phone)
-            joined = joined.joined(_one_text(intent.recipient, choice, words, desk))
+            desk.notes.append(f"{recipient.address} leads to a phone that this mail texts already")
+            continue
+        if one.refused is not None:
+            joined = joined.joined(refused(recipient, one, one.refused.text, one.refused.enhanced, desk))
+            continue
+        before = len(desk.texted)
+        desk.texted.add(phone)
+        joined = joined.joined(_one_text(intent, one, before, desk))
     return joined
 
 
-def chosen(target: Texted, desk: Desk) -> tuple[Choice, ...] | Refusal:
+def chosen(target: Texted, recipient: str, desk: Desk) -> tuple[Choice, ...] | Refusal:
     """One choice per person behind an address, each in the conversation that this mail belongs to."""
-    about = (desk.mail.sender, job(desk.reading))
-    return admit.choices(target, desk.sender, desk.facts, desk.rules, desk.now, about=about)
+    rule = desk.rule(recipient)
+    about = (desk.mail.sender, job(desk.reading, rule))
+    found = admit.choices(target, desk.sender, desk.facts, desk.rules, desk.now, about=about, rule=rule)
+    if isinstance(found, Refusal) or rule is None:
+        return found
+    return tuple(replace(one, rule=f"{one.rule}; [[rule]] {rule.place}".removeprefix("; ")) for one in found)
 
 
-def words_of(target: Texted, desk: Desk) -> Words:
-    """The text that goes out; `cut` is all that was left out of the mail, in its order."""
-    reading = desk.reading
+def words_for(target: Texted, recipient: str, one: Choice | None, desk: Desk, most: int = 0) -> Words:
+    """The text that goes out to one person; `cut` is all that was left out of the mail, in its order.
+
+    `most` segments where that is less than [text] max_segments; 0 = those.
+    """
+    reading, rules = desk.reading, desk.rules
+    told = replace(rules.text, max_segments=most) if most else rules.text
     if isinstance(target, ToConversation):
-        found, before = template.fitted(reading.answer, desk.rules.text), reading.answer_cut
+        found, before = template.fitted(reading.answer, told), reading.answer_cut
     else:
+        chosen_by = target.tag if isinstance(target, ToPhone) else ""
+        rule = desk.rule(recipient)
+        named = rules.template(chosen_by) or rules.template(rule.template if rule else "")
+        fields = template.fields(named, reading) if named else {}
+        brand = rules.brand if one is not None and _is_first(one, desk) else ""
         subject = bare_subject(reading.subject)
-        found, before = template.words(subject, reading.text, desk.rules.text), reading.cut
+        found = template.words(subject, reading.text, told, template=named, fields=fields, introduce=brand)
+        before = reading.cut
     return replace(found, cut="\n".join(c for c in (found.cut, before) if c))
 
 
-def _one_text(recipient: Recipient, choice: Choice, words: Words, desk: Desk) -> Writes:
-    about = choice.conversation or _opened(choice, desk)
-    message = replace(message_to(recipient, choice, desk), conversation=about.id, text=words.text, cut=words.cut)
-    way = choice.ways[0]
+def whole_for(
+    target: Texted, recipient: str, one: Choice, ident: str, desk: Desk, tokens: Iterator[str]
+) -> tuple[Words, Enclosed]:
+    """The text with the links to its files, and what goes with it.  `ident` is the message, `tokens` name its files.
+
+    Where both are too long and the text may be cut, the words give way: neither a link nor how to opt out is cut.
+    """
+    words, way = words_for(target, recipient, one, desk), one.ways[0] if one.ways else None
+    if not isinstance(way, ProviderWay):
+        return words, Enclosed()
+    inside = enclosed(desk.pictures, way.number, ident, desk.rules, desk.now, tokens)
+    if words.problem == template.EMPTY and inside.files:
+        words = replace(words, text=_introduced(one, desk), problem="")  # a picture says enough
+    whole = linked(words, inside.links, desk.rules)
+    if words.problem or not whole.problem or desk.rules.text.too_long != "cut":
+        return whole, inside
+    for most in range(desk.rules.text.max_segments - 1, 0, -1):
+        shorter = linked(words_for(target, recipient, one, desk, most), inside.links, desk.rules)
+        if not shorter.problem:
+            return shorter, inside
+    return whole, inside
+
+
+def _introduced(one: Choice, desk: Desk) -> str:
+    """What a first text says that has no words of its own."""
+    pattern = desk.rules.text.first if _is_first(one, desk) else ""
+    return " ".join(template.first("", pattern, desk.rules.brand).split())
+
+
+def _is_first(one: Choice, desk: Desk) -> bool:
+    """Whether this is the first text of a number of ours to a customer."""
+    way = one.ways[0] if one.ways else None
+    if not isinstance(way, ProviderWay) or one.person.employee is not None or one.answering:
+        return False
+    return (way.number.phone, one.person.phone) not in desk.facts.introduced
+
+
+def _one_text(intent: SendText, one: Choice, before: int, desk: Desk) -> Writes:
+    recipient, rules = intent.recipient, desk.rules
+    about = one.conversation or _opened(one, recipient.address, desk)
+    message = replace(message_to(recipient, one, desk), conversation=about.id)
+    way = one.ways[0]
+    words, inside = whole_for(intent.target, recipient.address, one, message.id, desk, desk.tokens)
+    if words.problem:
+        return refused(recipient, one, words.problem, "5.6.0", desk, words=words, ident=message.id)
+    left = [f"({p.problem})" for p in desk.pictures if p.problem and isinstance(way, ProviderWay)]
+    message = replace(message, text=words.text, cut="\n".join(filter(None, [words.cut, *left])))
     bounce = next(desk.tokens) if isinstance(way, CarrierWay) else ""
-    delivery = text_by(way, choice.ways[1:], message, desk.rules, desk.now, bounce=bounce)
-    if choice.answering:
+    delivery = text_by(way, one.ways[1:], message, rules, desk.now, bounce=bounce)
+    if isinstance(delivery.parcel, TextParcel):
+        delivery = replace(delivery, parcel=replace(delivery.parcel, media=inside.media))
+    if one.answering:
         delivery = replace(delivery, conversational=True, priority=notice.PRIORITY[Kind.REPLY])
     # Also where the number is only the fallback: what is answered there belongs to this conversation.
-    number = next((w.number.name for w in choice.ways if isinstance(w, ProviderWay)), about.number)
-    threaded = _threaded(about, choice.answering, desk)
+    number = next((w.number.name for w in one.ways if isinstance(w, ProviderWay)), about.number)
+    threaded = _threaded(about, one.answering, desk)
     kept = replace(threaded, number=number, text=words.text, texted_at=desk.now)
-    return Writes(messages=(message,), deliveries=(delivery,), conversations=(kept,))
+    made = Writes(messages=(message,), conversations=(kept,), media=inside.files, consents=_vouched(one, desk))
+    return made.joined(_let_go(delivery, message, before, desk))
+
+
+def _let_go(delivery: Delivery, message: Message, before: int, desk: Desk) -> Writes:
+    """The delivery as quiet hours and the flood brake let it go, with the report or alarm of what they hold."""
+    rules, now = desk.rules, desk.now
+    timed = timing.timed(delivery, rules, now)
+    if timed.fate is Fate.EXPIRED:
+        told = notice.failure(message, timed.note, timed.code, Fate.EXPIRED, rules, now)
+        return Writes(deliveries=(timed,)).joined(told)
+    why = ""
+    if message.phone is not None and not delivery.conversational:
+        why = brake.brakes(desk.mail.sender, message.phone, message.text, before, desk.facts, rules, now)
+    if not why:
+        return Writes(deliveries=(timed,))
+    held = replace(timed, fate=Fate.HELD, reason=brake.FLOOD, note=why)
+    key, subject, text = brake.summary(desk.mail.sender, why, now)
+    return Writes(deliveries=(held,)).joined(notice.alarm(key, subject, text, rules, now, desk.facts.confirmations))
+
+
+def _vouched(one: Choice, desk: Desk) -> tuple[Consent, ...]:
+    """The entry by which a sender who vouches asserts a customer's consent, one for each mail."""
+    sender = desk.sender
+    if sender is None or not sender.vouches or one.person.employee is not None or one.answering:
+        return ()
+    entry = Consent(
+        id=f"{desk.mail.id}.vouched.{one.person.phone}",
+        brand=desk.rules.brand,
+        phone=one.person.phone,
+        at=desk.now,
+        action="grant",
+        method=policy.JOB_SYSTEM,
+        evidence=f"[[sender]] {sender.name} vouches; mail {desk.reading.message_id or desk.mail.id}"[:500],
+        recorded_by=sender.name,
+    )
+    return (entry,)
 
 
 def text_by(
@@ -122,12 +187,12 @@ def text_by(
     return replace(made, ways=tuple(w.number.name for w in rest if isinstance(w, ProviderWay)))
 
 
-def _opened(choice: Choice, desk: Desk) -> Conversation:
+def _opened(one: Choice, recipient: str, desk: Desk) -> Conversation:
     return Conversation(
         id=next(desk.tokens),
         sender=desk.mail.sender,
-        phone=choice.person.phone,
-        job=job(desk.reading),
+        phone=one.person.phone,
+        job=job(desk.reading, desk.rule(recipient)),
         number="",
         subject="",
         message_id="",
@@ -153,79 +218,8 @@ def _threaded(about: Conversation, answering: bool, desk: Desk) -> Conversation:
         references=ids if len(ids) <= _REFERENCES else (ids[0], *ids[1 - _REFERENCES :]),
         reply_to=about.reply_to if answering else answers_to(desk),
         closes_at=desk.now + desk.rules.close_after,
-    )
-
-
-def answers_to(desk: Desk) -> str:
-    """Where replies go: what the sender's configuration says, else Reply-To, else From, else its fallback."""
-    sender = desk.sender
-    written = (desk.reading.reply_to or "", desk.reading.author or "")
-    envelope = desk.mail.envelope.mail_from
-    options = (
-        sender.reply_to if sender else "",
-        *(w for w in written if address.mail_domain(w) != desk.rules.domain),
-        sender.reply_fallback if sender else "",
-        envelope if address.mail_domain(envelope) not in ("", desk.rules.domain) else "",
-        *mailboxes(desk.rules),
-    )
-    return next(filter(None, options), "")
-
-
-def message_to(recipient: Recipient, choice: Choice | None, desk: Desk) -> Message:
-    """A message to one person, or to nobody known, without its words."""
-    person = choice.person if choice else None
-    return Message(
-        id=desk.next_id(),
-        inbound=desk.mail.id,
-        kind=Kind.TEXT,
-        sender=desk.mail.sender,
-        recipient=recipient.address,
-        phone=person.phone if person else None,
-        person=person.employee.name if person and person.employee else "",
-        conversation="",
-        subject=desk.reading.subject,
-        text="",
-        rule=choice.rule if choice else "",
-        at=desk.now,
-        report_to=told_of(desk.mail, desk.rules),
-        notify=recipient.notify,
-        orcpt=recipient.orcpt,
-        envid=desk.mail.envelope.envid,
-        message_id=desk.reading.message_id,
-    )
-
-
-def _refused(
-    recipient: Recipient, choice: Choice | None, why: str, code: str, desk: Desk, *, words: Words | None = None
-) -> Writes:
-    """A recipient that policy or the mail itself refuses: a visible end, and a report."""
-    message = message_to(recipient, choice, desk)
-    if words is not None:
-        message = replace(message, text=words.text, cut=words.cut)
-    ended = closed(message, Fate.REFUSED, why, code, desk.now)
-    told = notice.failure(message, why, code, Fate.REFUSED, desk.rules, desk.now)
-    return Writes(messages=(message,), deliveries=(ended,)).joined(told)
-
-
-def closed(message: Message, fate: Fate, why: str, code: str, now: datetime) -> Delivery:
-    """A delivery that never sets out: it carries the end of its message."""
-    return Delivery(
-        id=f"{message.id}.1",
-        message=message.id,
-        kind=message.kind,
-        courier="twilio" if message.phone and not message.person else "mail",
-        lane="",
-        number="",
-        to=str(message.phone or message.recipient),
-        phone=message.phone,
-        person=message.person,
-        sender="",
-        parcel=None,
-        fate=fate,
-        due_at=now,
-        expires_at=now,
-        code=code,
-        note=why,
+        # What had closed opens by our text, not by the person's: his old words allow no answer any more.
+        heard_at=about.heard_at if about.closes_at > desk.now else None,
     )
 
 
@@ -234,16 +228,6 @@ def ignored(intent: Ignored, desk: Desk) -> Writes:
     message = replace(message_to(intent.recipient, None, desk), report_to="")
     ended = closed(message, Fate.REFUSED, intent.reason, "5.7.1", desk.now)
     return Writes(messages=(message,), deliveries=(ended,))
-
-
-def unwelcome(recipient: Recipient, desk: Desk) -> Writes | None:
-    """The refusal of a recipient who may not be written to; None = he may.
-
-    The door has asked already, but refuse = "mail" lets everybody in, and the rules may be others by now.
-    """
-    target = target_of(recipient.address, desk.rules)
-    no = admit.admit(target, desk.mail.door, desk.sender, desk.facts, desk.rules, desk.now)
-    return None if no is None else _refused(recipient, None, no.text, no.enhanced, desk)
 
 
 def not_for_us(intent: NotForUs, desk: Desk) -> Writes:

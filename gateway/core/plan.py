@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from gateway.core import address, incoming, notice, outgoing
+from gateway.core import address, arrival, doubt, incoming, notice, outgoing
+from gateway.core.desk import Desk, told_of
 from gateway.core.forecast import preview
 from gateway.core.forward import forward
 from gateway.core.intent import (
+    Answered,
     ConsentChange,
     Forward,
     Ignored,
@@ -20,8 +22,7 @@ from gateway.core.intent import (
     SendText,
     Status,
 )
-from gateway.core.model import InboundHook, InboundMail, Reading, Unreadable
-from gateway.core.outgoing import Desk
+from gateway.core.model import InboundHook, InboundMail, Picture, Reading, Unreadable
 from gateway.core.rules import Rules
 from gateway.core.work import Facts, Plan, Writes
 
@@ -33,20 +34,22 @@ def make(
     facts: Facts,
     rules: Rules,
     now: datetime,
+    pictures: tuple[Picture, ...] = (),
 ) -> Plan:
     """The plan for one inbound: one transaction or nothing.  Its ids derive, so planning twice is harmless.
 
-    `facts` answers `intent.needs`; its fresh tokens name new conversations and bounce addresses.
+    `facts` answers `intent.needs`; its fresh tokens name new conversations, bounce addresses and files.
+    `pictures` came with the text or are attached to the mail.
     """
     tokens = iter(facts.fresh)
     if isinstance(inbound, InboundHook):
-        writes = _hook(inbound, intents, facts, rules, now, tokens)
+        writes = _hook(inbound, intents, facts, rules, now, tokens, pictures)
         note = "" if writes != Writes() else "it speaks of no text of ours, or of an attempt that another one followed"
         return Plan(inbound=inbound.id, writes=writes, note=note)
     if not isinstance(reading, Reading):
         reason = reading.reason if reading else "the mail was not read"
         return parked(inbound, reason, rules, now, facts)
-    desk = Desk(mail=inbound, reading=reading, facts=facts, rules=rules, now=now, tokens=tokens)
+    desk = Desk(mail=inbound, reading=reading, facts=facts, rules=rules, now=now, tokens=tokens, pictures=pictures)
     joined = Writes()
     for intent in intents:
         joined = joined.joined(_mail(intent, desk))
@@ -54,15 +57,21 @@ def make(
 
 
 def _hook(
-    inbound: InboundHook, intents: tuple[Intent, ...], facts: Facts, rules: Rules, now: datetime, tokens: Iterator[str]
+    inbound: InboundHook,
+    intents: tuple[Intent, ...],
+    facts: Facts,
+    rules: Rules,
+    now: datetime,
+    tokens: Iterator[str],
+    pictures: tuple[Picture, ...],
 ) -> Writes:
     joined = Writes()
     for intent in intents:
         match intent:
             case Reply():
-                joined = joined.joined(incoming.reply(inbound, intent, facts, rules, now, tokens))
+                joined = joined.joined(arrival.arrived(inbound, intent, facts, rules, now, tokens, pictures))
             case Status():
-                joined = joined.joined(incoming.status(inbound, intent, facts, rules, now))
+                joined = joined.joined(incoming.status(inbound, intent, facts, rules, now, tokens))
             case _:
                 raise TypeError(f"{type(intent).__name__} cannot come from a hook")
     return joined
@@ -80,6 +89,8 @@ def _mail(intent: Intent, desk: Desk) -> Writes:
             return forward(intent, desk)
         case Report():
             return _bounce(intent, desk)
+        case Answered():
+            return doubt.answered(intent, desk)
         case Ignored():
             return outgoing.ignored(intent, desk)
         case NotForUs():
@@ -89,7 +100,7 @@ def _mail(intent: Intent, desk: Desk) -> Writes:
 
 
 def _bounce(intent: Report, desk: Desk) -> Writes:
-    writes = incoming.bounce(intent, desk.reading, desk.facts, desk.rules, desk.now)
+    writes = incoming.bounce(intent, desk.reading, desk.facts, desk.rules, desk.now, desk.tokens)
     if writes == Writes():
         desk.notes.append(f"{intent.recipient.address}: no failure of a mail of ours is reported")
     return writes
@@ -100,7 +111,7 @@ def parked(inbound: InboundMail | InboundHook, reason: str, rules: Rules, now: d
     if isinstance(inbound, InboundMail):
         recipients = ", ".join(r.address for r in inbound.envelope.recipients)
         what = f"A mail from {inbound.envelope.mail_from or '<>'} to {recipients}"
-        subject, told = "A mail could not be read", outgoing.told_of(inbound, rules)
+        subject, told = "A mail could not be read", told_of(inbound, rules)
     else:
         what = f"What {inbound.provider} told us ({inbound.id})"
         subject, told = "A text or a status could not be read", ""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway.core import phone as phones
 from gateway.core.keyword import keyword
 from gateway.core.model import Consent, Conversation, Phone
-from gateway.core.rules import Rules
+from gateway.core.rules import Number, Rules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,8 +18,10 @@ class Standing:
 
     stopped: Consent | None = None  # the person's STOP, not lifted by a START
     revoked: Consent | None = None  # withdrawn on the person's behalf, no newer grant
+    suspended: Consent | None = None  # perhaps a STOP: the shop has been asked, and has not answered
     informational: Consent | None = None
     marketing: Consent | None = None
+    blocked: tuple[str, ...] = ()  # E.164 of our numbers from which the provider takes no text to this phone
 
     @property
     def granted(self) -> Consent | None:
@@ -37,34 +39,55 @@ class No:
 
 
 EMPLOYEE = "employee"  # the method of the entry that an employee's place in the configuration makes
+JOB_SYSTEM = "job_system"  # of the entry that a mail makes of a sender who vouches
+MARKETING_METHODS = ("paper", "web", "keyword")  # in writing (47 CFR 64.1200(f)(9)): what marketing consent needs
+_BY_PERSON = ("paper", "web", "keyword", "verbal")  # a grant that somebody of the shop has looked at
 
 
 def standing(entries: Sequence[Consent], brand: str) -> Standing:
     """The state after all `entries`, oldest first.
 
-    A STOP outlasts every later grant until the person's own START; a START lifts nothing but a STOP.
+    A STOP outlasts every later grant until the person's own START; a START lifts nothing but a STOP, a doubt about one
+    and the block of the number that it was texted to.
     """
-    stopped = revoked = informational = marketing = None
+    state = Standing()
     for entry in entries:
-        if entry.brand != brand:
-            continue
-        match entry.action:
-            case "stop":
-                stopped = entry
-            case "start":
-                stopped = None
-            case "revoke":
-                revoked, informational, marketing = entry, None, None
-            case "grant" if entry.method == EMPLOYEE:
-                # His place in the configuration is the consent, and ends with it; the entry only records it.
-                revoked = None
-            case "grant" if entry.klass == "marketing":
-                marketing, revoked = entry, None
-            case "grant":
-                informational, revoked = entry, None
-            case _:
-                raise ValueError(f"unknown action in the ledger: {entry.action!r}")
-    return Standing(stopped=stopped, revoked=revoked, informational=informational, marketing=marketing)
+        if entry.brand == brand:
+            state = _after(state, entry)
+    return state
+
+
+def _after(state: Standing, entry: Consent) -> Standing:
+    match entry.action:
+        case "stop":
+            return replace(state, stopped=entry, suspended=None)
+        case "start":
+            left = tuple(n for n in state.blocked if entry.number not in ("", n))
+            return replace(state, stopped=None, suspended=None, blocked=left)
+        case "suspend":
+            return replace(state, suspended=entry)
+        case "resume":
+            return replace(state, suspended=None)
+        case "block":
+            return replace(state, blocked=(*(n for n in state.blocked if n != entry.number), entry.number))
+        case "revoke":
+            return replace(state, revoked=entry, informational=None, marketing=None)
+        case "grant":
+            return _granted(state, entry)
+        case _:
+            raise ValueError(f"unknown action in the ledger: {entry.action!r}")
+
+
+def _granted(state: Standing, entry: Consent) -> Standing:
+    if entry.method == EMPLOYEE:
+        # His place in the configuration is the consent, and ends with it; the entry only records it.
+        return replace(state, revoked=None)
+    if entry.method == JOB_SYSTEM and state.revoked is not None:
+        return state  # what a machine says of everybody is below any opt-out
+    kept = replace(state, revoked=None)
+    if entry.method in _BY_PERSON:
+        kept = replace(kept, suspended=None)
+    return replace(kept, marketing=entry) if entry.klass == "marketing" else replace(kept, informational=entry)
 
 
 def conversational(conversation: Conversation | None, now: datetime) -> bool:
@@ -72,10 +95,19 @@ def conversational(conversation: Conversation | None, now: datetime) -> bool:
     return conversation is not None and conversation.heard_at is not None and now < conversation.closes_at
 
 
-def forbids(phone: Phone, state: Standing, rules: Rules, *, answering: bool = False) -> No | None:
+def forbids(
+    phone: Phone,
+    state: Standing,
+    rules: Rules,
+    *,
+    answering: bool = False,
+    klass: str = "informational",
+    vouched: bool = False,
+) -> No | None:
     """Why `phone` must not be texted; None = it may be.
 
     `answering`: an open conversation in which the person wrote; it stands in for consent, and nothing else does.
+    `klass` is that of the text.  `vouched`: the sender asserts informational consent with each mail.
     An employee's entry in the configuration is his consent.  A STOP beats all of these.
     """
     if state.stopped is not None:
@@ -85,27 +117,51 @@ def forbids(phone: Phone, state: Standing, rules: Rules, *, answering: bool = Fa
             remedy="only a START from that phone lifts it",
         )
     if state.revoked is not None:
-        return No(why=f"was opted out on {state.revoked.at:%Y-%m-%d}", remedy=_grant(phone))
-    if rules.employee_at(phone) is not None or answering or state.granted is not None:
+        return No(why=f"was opted out on {state.revoked.at:%Y-%m-%d}", remedy=_grant(phone, klass))
+    if rules.employee_at(phone) is not None or answering:
         return None
-    return No(why="has not agreed to texts", remedy=_grant(phone))
+    if state.suspended is not None:
+        return No(
+            why=f"perhaps asked on {state.suspended.at:%Y-%m-%d} not to be texted",
+            remedy="answer the question that was mailed about it with yes or no",
+        )
+    if klass == "marketing":
+        return None if state.marketing else No(why="has not agreed to marketing texts", remedy=_grant(phone, klass))
+    if vouched or state.granted is not None:
+        return None
+    return No(why="has not agreed to texts", remedy=_grant(phone, klass))
 
 
-def _grant(phone: Phone) -> str:
-    return f"if the person agreed: gateway consent grant {phone} --method paper --evidence TEXT"
+def barred(number: Number, state: Standing) -> No | None:
+    """Why no text goes from `number` to the phone: the provider would refuse it (Twilio 21610); None = it may."""
+    if number.phone not in state.blocked:
+        return None
+    return No(
+        why=f"is blocked by the provider for our number {number.name}",
+        remedy=f"only a START from that phone to {phones.shown(number.phone)} lifts it",
+    )
 
 
-def label(phone: Phone, state: Standing, rules: Rules, *, answering: bool = False) -> str:
+def _grant(phone: Phone, klass: str) -> str:
+    more = " --class marketing" if klass == "marketing" else ""
+    return f"if the person agreed: gateway consent grant {phone} --method paper --evidence TEXT{more}"
+
+
+def label(phone: Phone, state: Standing, rules: Rules, *, answering: bool = False, vouched: bool = False) -> str:
     """The consent that a text rests on, for preview and trace; "none" or "stopped" where it rests on nothing."""
     if state.stopped is not None:
         return f"stopped {state.stopped.at:%Y-%m-%d}"
     if state.revoked is not None:
         return f"revoked {state.revoked.at:%Y-%m-%d}"
+    if state.suspended is not None:
+        return f"suspended {state.suspended.at:%Y-%m-%d}"
     if state.granted is not None:
         return f"{state.granted.klass} by {state.granted.method} {state.granted.at:%Y-%m-%d}"
     if rules.employee_at(phone) is not None:
         return "employee"
-    return "conversational" if answering else "none"
+    if answering:
+        return "conversational"
+    return "vouched" if vouched else "none"
 
 
 def unpayable(phone: Phone, rules: Rules) -> No | None:

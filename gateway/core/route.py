@@ -43,6 +43,15 @@ Way = CarrierWay | ProviderWay
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """What decides on the number of ours, beside the sender's own numbers."""
+
+    wanted: tuple[str, ...] = ()  # names that a [[rule]] chose, in place of the sender's
+    busy: frozenset[str] = frozenset()  # names on which the phone has other open conversations: the others come first
+    barred: frozenset[str] = frozenset()  # names from which the provider takes no text to the phone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoWay:
     reason: str  # a sentence an admin understands
     code: str = "5.1.1"  # RFC 3463
@@ -55,10 +64,11 @@ def persons(target: ToPhone | ToName | TextAddress, rules: Rules) -> tuple[Perso
         case ToName(name=name):
             return _named(name, rules)
         case ToPhone(phone=phone, tag=tag):
-            if tag and rules.number(tag) is None:
-                known = ", ".join(n.name for n in rules.numbers) or "none"
-                return NoWay(reason=f"there is no number named {tag} (known: {known})")
-            return (Person(phone=phone, employee=rules.employee_at(phone), tag=tag),)
+            if tag and rules.number(tag) is None and rules.template(tag) is None:
+                known = ", ".join([*(n.name for n in rules.numbers), *(t.name for t in rules.templates)]) or "none"
+                return NoWay(reason=f"there is no number or template named {tag} (known: {known})")
+            named = tag if rules.number(tag) else ""
+            return (Person(phone=phone, employee=rules.employee_at(phone), tag=named),)
         case _:
             phone = target.phone
             stored = f"{phones.national(phone) if phones.is_nanp(phone) else phones.digits(phone)}@{target.domain}"
@@ -82,19 +92,19 @@ def ways(
     today: date,
     confirmation: Confirmation | None = None,
     conversation: Conversation | None = None,
-    busy: frozenset[str] = frozenset(),
+    pool: Pool = Pool(),
 ) -> tuple[Way, ...] | NoWay:
     """Every way to `person`, best first; NoWay says why there is none.
 
-    `busy`: names of numbers on which the phone has other open conversations; a pool prefers the others, so that an
+    An open conversation keeps its number.  A new one gets a number of the pool that is free for this phone, so that an
     answer can only belong to one job.
     """
     if person.employee is None:
-        number = _number(person, sender, rules, conversation, busy)
+        number = _number(person, sender, rules, conversation, pool)
         if isinstance(number, NoWay):
             return number
         return (ProviderWay(number=number, rule=f"customer: {number.provider} number {number.name}"),)
-    return _employee_ways(person, person.employee, sender, rules, today, confirmation, conversation, busy)
+    return _employee_ways(person, person.employee, sender, rules, today, confirmation, conversation, pool)
 
 
 def _employee_ways(
@@ -105,14 +115,14 @@ def _employee_ways(
     today: date,
     confirmation: Confirmation | None,
     conversation: Conversation | None,
-    busy: frozenset[str],
+    pool: Pool,
 ) -> tuple[Way, ...] | NoWay:
     carrier = _carrier_way(employee, rules, today, confirmation)
     stored = f", stored as {person.stored}" if person.stored else ""
     head = f"employee {employee.name}{stored}"
     paid: Number | NoWay | None = None
     if employee.fallback == "provider" or not employee.carrier:
-        paid = _number(person, sender, rules, conversation, busy)
+        paid = _number(person, sender, rules, conversation, pool)
     found: list[Way] = []
     if isinstance(carrier, CarrierWay):
         found.append(CarrierWay(channel=carrier.channel, address=carrier.address, rule=f"{head}: {carrier.rule}"))
@@ -149,18 +159,16 @@ def _carrier_way(
 
 
 def _number(
-    person: Person, sender: Sender | None, rules: Rules, conversation: Conversation | None, busy: frozenset[str]
+    person: Person, sender: Sender | None, rules: Rules, conversation: Conversation | None, pool: Pool
 ) -> Number | NoWay:
-    names: tuple[str, ...]
-    if person.tag:
-        names = (person.tag,)
-    elif conversation is not None and rules.number(conversation.number) is not None:
-        names = (conversation.number,)
-    elif sender is not None and sender.numbers:
-        names = tuple(n for n in sender.numbers if n not in busy) or sender.numbers
-    else:
-        names = tuple(n.name for n in rules.numbers[:1])
-    number = next((n for n in map(rules.number, names) if n is not None), None)
+    names = _names(person, sender, rules, conversation, pool)
+    free = tuple(n for n in names if n not in pool.barred)
+    first = next((n for n in free if n not in pool.busy), free[0] if free else "")
+    number = rules.number(first)
+    if number is None and names and not free:
+        shown = phones.shown(person.phone)
+        remedy = "only a START from that phone to our number lifts it"
+        return NoWay(reason=f"the provider takes no text from {' or '.join(names)} to {shown}: {remedy}", code="5.7.1")
     if number is None:
         return NoWay(reason="no [[number]] is configured: texts to customers need one", code="5.3.5")
     if number.provider not in rules.providers:
@@ -169,3 +177,17 @@ def _number(
     if no is not None:
         return NoWay(reason=f"{phones.shown(person.phone)} {no.why}: {no.remedy}", code=no.code)
     return number
+
+
+def _names(
+    person: Person, sender: Sender | None, rules: Rules, conversation: Conversation | None, pool: Pool
+) -> tuple[str, ...]:
+    """The numbers that may bring the text, by name, the one that should first."""
+    own = pool.wanted or (sender.numbers if sender else ()) or tuple(n.name for n in rules.numbers[:1])
+    if person.tag:
+        return (person.tag,)
+    if conversation is None or rules.number(conversation.number) is None:
+        return tuple(n for n in own if rules.number(n) is not None)
+    if conversation.number in pool.barred:
+        return (conversation.number, *own)
+    return (conversation.number,)

@@ -13,6 +13,11 @@ from gateway.core import address as addresses
 
 STATUSES = ("active", "unverified", "retiring", "retired", "no_gateway")
 CHANNELS = ("sms", "mms")
+QUIRKS = (
+    "ascii",  # takes ASCII only
+    "no_colon",  # loses what stands before a colon
+    "no_links",  # drops links
+)
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]*")
 _COUNTRY = re.compile(r"[A-Z]{2}")
@@ -41,11 +46,11 @@ def carrier(table: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
     return _values(own, _CARRIER_KEYS, (*_CARRIER_KEYS, *CHANNELS))
 
 
-def channel(table: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
-    """The right values among the keys of one channel, and the faults."""
+def channel(name: str, table: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
+    """The right values among the keys of the channel `name`, and the faults."""
     values, faults = _values(table, _CHANNEL_KEYS, tuple(_CHANNEL_KEYS))
     # Between keys only what is right in itself is compared: one mistake shall be told once.
-    return values, faults or _contradictions(values)
+    return values, faults or _contradictions(name, values)
 
 
 def legal_id(text: str) -> bool:
@@ -84,7 +89,7 @@ def _values(
     return values, faults
 
 
-def _contradictions(values: Mapping[str, Any]) -> list[Fault]:
+def _contradictions(name: str, values: Mapping[str, Any]) -> list[Fault]:
     status, address = values.get("status", "unverified"), values.get("address", "")
     faults: list[Fault] = []
     if "ends" in values and status not in ("retiring", "retired"):
@@ -99,6 +104,9 @@ def _contradictions(values: Mapping[str, Any]) -> list[Fault]:
     if address and values.get("domain", host(address)) != host(address):
         text = f"this is not the domain of {address}"
         faults.append(Fault(key="domain", text=text, remedy="leave domain out: the address names it"))
+    if name == "sms" and "max_bytes" in values:
+        text = "an sms gateway takes no pictures"
+        faults.append(Fault(key="max_bytes", text=text, remedy="write it in the carrier's mms table, or leave it out"))
     return faults
 
 
@@ -145,12 +153,27 @@ def _day(value: Any) -> date:
     return date(value.year, value.month, value.day)
 
 
-def _count(value: Any) -> int:
+def _characters(value: Any) -> int:
+    return _count(value, "characters")
+
+
+def _bytes(value: Any) -> int:
+    return _count(value, "bytes")
+
+
+def _count(value: Any, of: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
-        raise _WrongValueError(
-            f"{value!r} is not a count of characters", "write a whole number above 0, or leave it out"
-        )
+        raise _WrongValueError(f"{value!r} is not a count of {of}", "write a whole number above 0, or leave it out")
     return int(value)
+
+
+def _quirks(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise _WrongValueError(f"{value!r} is not a list", f'write a list such as ["{QUIRKS[0]}"]')
+    for quirk in value:
+        if quirk not in QUIRKS:
+            raise _WrongValueError(f"{quirk!r} is not a quirk", meant(str(quirk), QUIRKS))
+    return tuple(dict.fromkeys(value))
 
 
 def _domain(value: Any) -> str:
@@ -158,6 +181,12 @@ def _domain(value: Any) -> str:
     if not isinstance(value, str) or "." not in value or not addresses.legal_domain(value):
         raise _WrongValueError(f"{value!r} is not a mail domain", 'write it in lower case, without spaces: "vtext.com"')
     return str(value)
+
+
+def _domains(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise _WrongValueError(f"{value!r} is not a list", 'write a list such as ["mms.att.net"]')
+    return tuple(dict.fromkeys(_domain(domain) for domain in value))
 
 
 def _address(value: Any) -> str:
@@ -180,6 +209,7 @@ _CARRIER_KEYS: Mapping[str, Callable[[Any], Any]] = {
     "country": _country,
     "successor": _line,
     "mccmnc": _codes,
+    "aliases": _domains,
 }
 _CHANNEL_KEYS: Mapping[str, Callable[[Any], Any]] = {
     "address": _address,
@@ -187,6 +217,8 @@ _CHANNEL_KEYS: Mapping[str, Callable[[Any], Any]] = {
     "status": _status,
     "ends": _day,
     "seen": _day,
-    "max_chars": _count,
+    "max_chars": _characters,
+    "quirks": _quirks,
+    "max_bytes": _bytes,
     "source": _line,
 }

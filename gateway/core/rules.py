@@ -45,6 +45,9 @@ class Number:
     messaging_service_sid: str = ""
     inbox: str = ""  # mail address for texts of strangers; "" = alarm_to
     price_per_segment: float = 0.0
+    mms: bool = True  # may send pictures; else they go as links
+    confirms_stop: str = "provider"  # provider | gateway: who answers STOP, START and HELP
+    unmonitored: str = ""  # the answer to whoever texts this number, "" = a person reads it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,17 +67,68 @@ class TextRules:
     transliterate: bool = True
     cut_after: tuple[str, ...] = ()
     job: str = ""  # regular expression; its first capture in the Subject names the job
+    first: str = "{brand}: {text} Reply HELP for help, STOP to opt out."  # a customer's first by a number; "" = as is
+    pictures: str = "send"  # send | ignore: images and PDFs attached to job mail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyRules:
     quiet_hours: str = ""  # "" or "20:00-08:00"
+    quiet_replies: str = "send"  # send | hold: answers in a conversation during quiet hours
     hold_at_most: timedelta = timedelta(hours=16)
     countries: tuple[str, ...] = ("US", "CA")
     duplicate_window: timedelta = timedelta(hours=24)
-    flood_per_minute: int = 0
+    flood_per_minute: int = 0  # texts of one sender; 0 = no brake
+    same_text_window: timedelta = timedelta(minutes=10)  # with the brake: one text to one phone goes once
     expires_after: timedelta = timedelta(hours=4)
     fallback_after: timedelta = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A [[rule]]: what is chosen for mails that fit.  The first that fits counts; "" and () change nothing."""
+
+    place: str  # "config.toml:41"
+    senders: tuple[str, ...] = ()  # names of [[sender]]; () = any
+    to: tuple[str, ...] = ()  # globs on the envelope recipient, matched without case; () = any
+    subject: tuple[str, ...] = ()  # globs on the Subject, matched without case; () = any
+    numbers: tuple[str, ...] = ()  # names of our numbers; several are a pool
+    klass: str = ""  # informational | marketing
+    template: str = ""  # name of a [[template]]
+    job: str = ""  # pattern, in place of [text] job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """A [[template]]: the words of a text with {field} placeholders."""
+
+    place: str
+    name: str
+    text: str
+    patterns: Mapping[str, str] = field(default_factory=dict)  # field -> pattern with one capture, in Subject and text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An [[answer]]: what is texted back, and how the reply mail is marked, when a person's text fits."""
+
+    place: str
+    name: str
+    numbers: tuple[str, ...] = ()  # names of our numbers; () = all
+    keywords: tuple[str, ...] = ()  # the whole text is one of these; () = any text
+    days: tuple[str, ...] = ()  # "mon" ... "sun", the shop's time; () = every day
+    hours: str = ""  # "18:00-08:00", the shop's time; "" = all day
+    text: str = ""  # "" = nothing is texted
+    subject_tag: str = ""  # put before the Subject of the reply mail
+    header: tuple[str, str] | tuple[()] = ()  # one more field of the reply mail: name, value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorRule:
+    """What an admin says of a provider's error code, in place of the table in codes.py; "" leaves it as it is."""
+
+    klass: str = ""  # a codes.Klass
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,11 +147,28 @@ class Rules:
     policy: PolicyRules = PolicyRules()
     close_after: timedelta = timedelta(days=14)  # [replies] close_after
     ask: bool = False  # [replies] ask
+    ask_wait: timedelta = timedelta(minutes=10)  # how long a reply waits for the answer to "which job?"
+    rules: tuple[Rule, ...] = ()
+    templates: tuple[Template, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    errors: Mapping[str, ErrorRule] = field(default_factory=dict)  # by Twilio's code
+    media_for: timedelta = timedelta(days=7)  # how long a picture of ours can be fetched
     relay_sender: str = ""  # "" = per_delivery; else the one envelope sender and From that the relay takes
     providers: frozenset[str] = frozenset()  # those with an account: {"twilio"}
     public_url: str = ""  # without the trailing slash; "" = webhooks cannot reach us
-    on_unknown: str = "reconcile"  # reconcile | hold
+    on_unknown: str = "reconcile"  # reconcile | hold: that of twilio
+    unknown: Mapping[str, str] = field(default_factory=dict)  # the same by provider, for each that has an account
     lookup_after: tuple[timedelta, ...] = (timedelta(seconds=20), timedelta(seconds=60), timedelta(seconds=150))
+
+    @property
+    def job_patterns(self) -> tuple[str, ...]:
+        """The patterns that [[rule]] names a job by, each once, in order; [text] job is not among them."""
+        return tuple(dict.fromkeys(rule.job for rule in self.rules if rule.job))
+
+    @property
+    def template_patterns(self) -> tuple[str, ...]:
+        """The patterns that fill the fields of templates, each once, in order."""
+        return tuple(dict.fromkeys(pattern for t in self.templates for pattern in t.patterns.values()))
 
     def sender(self, name: str) -> Sender | None:
         """The sender of that name."""
@@ -110,6 +181,10 @@ class Rules:
     def number_at(self, phone: str) -> Number | None:
         """Our number with that E.164."""
         return next((n for n in self.numbers if n.phone == phone), None)
+
+    def template(self, name: str) -> Template | None:
+        """The template of that name."""
+        return next((t for t in self.templates if t.name == name), None)
 
     def employee(self, name: str) -> Employee | None:
         """The employee of that name."""

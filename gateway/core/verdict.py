@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from gateway.core import incoming, notice, outgoing, policy
-from gateway.core.gsm import transliterate
-from gateway.core.model import BAD_ENDS, Consent, Conversation, Fate
-from gateway.core.route import NoWay, Person, ways
+from gateway.core import another, codes, notice, policy, respond
+from gateway.core.model import Consent, Conversation, Fate, Kind, Phone
 from gateway.core.rules import Rules
 from gateway.core.work import (
     Accepted,
@@ -21,9 +18,7 @@ from gateway.core.work import (
     Message,
     Outcome,
     Refused,
-    Remote,
     Settlement,
-    TextParcel,
     Unclear,
     Writes,
 )
@@ -33,9 +28,7 @@ _PROVIDER_BACKOFF = (5, 15, 30, 60, 120, 300)
 _MAIL_BACKOFF = (30, 60, 300, 600, 900, 1800)
 _MAIL_RESENDS = 2
 _RETRY_AFTER = 3600  # seconds; more is not believed
-_FAILED_LOOKUPS = 20
-_FAILED = "lookup-failed-"
-_TRIAL_PREFIX = "Sent from your Twilio trial account - "
+_NOTHING = Facts()
 
 
 def backoff(delivery: Delivery) -> timedelta:
@@ -46,16 +39,22 @@ def backoff(delivery: Delivery) -> timedelta:
     return timedelta(seconds=seconds * (1 + spread))
 
 
-def judge(delivery: Delivery, message: Message | None, outcome: Outcome, rules: Rules, now: datetime) -> Settlement:
-    """The settlement of one attempt.  `delivery` is as `start` left it: fate sending, attempt counted."""
+def judge(
+    delivery: Delivery, message: Message | None, outcome: Outcome, rules: Rules, now: datetime, facts: Facts = _NOTHING
+) -> Settlement:
+    """The settlement of one attempt.  `delivery` is as `start` left it: fate sending, attempt counted.
+
+    `facts` are those that the attempt was decided on: the ledger, and a fresh token for a reply's other mailbox.
+    """
     match outcome:
         case Accepted(remote_id=remote_id, note=note):
-            return _settled(delivery, "accepted", Fate.HANDED_OVER, note=note, remote_id=remote_id)
+            return settled(delivery, "accepted", Fate.HANDED_OVER, note=note, remote_id=remote_id)
         case Deferred(retry_after=retry_after):
             pause = max(backoff(delivery), timedelta(seconds=min(retry_after or 0.0, _RETRY_AFTER)))
-            return _again(delivery, message, outcome, now + pause, rules, now)
-        case Refused(reason=reason, code=code, opted_out=opted_out):
-            return _refused(delivery, message, reason, code, opted_out, rules, now)
+            again = _again(delivery, message, outcome, now + pause, rules, now)
+            return again if outcome.sender_wide else _late(again, delivery, message, outcome.reason, facts, rules, now)
+        case Refused():
+            return _refused(delivery, message, outcome, facts, rules, now)
         case Unclear():
             return _unclear(delivery, message, outcome, rules, now)
         case _:
@@ -69,7 +68,7 @@ def _again(
     if now >= delivery.expires_at:
         return expired(delivery, message, rules, now, outcome=outcome, last=end.reason, code=code)
     due = min(due, delivery.expires_at)
-    return _settled(delivery, outcome, Fate.WAITING, due_at=due, reason="retry", note=end.reason, code=code)
+    return settled(delivery, outcome, Fate.WAITING, due_at=due, reason="retry", note=end.reason, code=code)
 
 
 def expired(
@@ -86,161 +85,132 @@ def expired(
     why = f"its time was over at {delivery.expires_at:%Y-%m-%d %H:%M} UTC"
     heard = last or delivery.note
     why += f"; the last answer was: {heard}" if heard else ""
-    told = notice.failure(message, why, code or "4.4.7", Fate.EXPIRED, rules, now) if message else Writes()
-    return _settled(delivery, outcome, Fate.EXPIRED, note=heard or why, code=code or delivery.code, writes=told)
+    told = _told(delivery, message, why, code or "4.4.7", Fate.EXPIRED, rules, now)
+    return settled(delivery, outcome, Fate.EXPIRED, note=heard or why, code=code or delivery.code, writes=told)
+
+
+def _told(
+    delivery: Delivery, message: Message | None, why: str, code: str, fate: Fate, rules: Rules, now: datetime
+) -> Writes:
+    """The report of a bad end; nothing where the message is gone."""
+    if message is None:
+        return Writes()
+    return notice.failure(another.told_of(delivery, message, rules), why, code, fate, rules, now)
+
+
+def _late(
+    again: Settlement,
+    delivery: Delivery,
+    message: Message | None,
+    reason: str,
+    facts: Facts,
+    rules: Rules,
+    now: datetime,
+) -> Settlement:
+    """A person's reply that its mailbox puts off for too long goes to the one behind as well."""
+    begun = delivery.expires_at - notice.MAIL_EXPIRES  # it may have waited for an answer before it could go
+    if message is None or again.fate is not Fate.WAITING or now - begun < rules.policy.fallback_after:
+        return again
+    other = another.to_fallback(delivery, message, reason, _token(facts), facts, rules, now)
+    return replace(again, writes=again.writes.joined(other))
+
+
+def _token(facts: Facts) -> str:
+    return facts.fresh[0] if facts.fresh else ""
 
 
 def _refused(
-    delivery: Delivery, message: Message | None, reason: str, code: str, opted_out: bool, rules: Rules, now: datetime
+    delivery: Delivery, message: Message | None, end: Refused, facts: Facts, rules: Rules, now: datetime
 ) -> Settlement:
     writes = Writes()
-    if opted_out and delivery.phone is not None:
-        entry = Consent(
-            id=f"{delivery.id}.{delivery.attempt}.stop",
-            brand=rules.brand,
-            phone=delivery.phone,
-            at=now,
-            action="stop",
-            method="provider",
-            evidence=f"{delivery.courier} refused delivery {delivery.id} with {code}",
-            recorded_by=delivery.courier,
-        )
-        writes = Writes(consents=(entry,))
-    other = None if opted_out or message is None else next_way(delivery, message, rules, now)
-    if other is not None:
-        note = f"{reason}; falls back to {other.courier}"
-        return _settled(delivery, "refused", Fate.FAILED, code=code, note=note, writes=Writes(deliveries=(other,)))
-    fate = Fate.REFUSED if opted_out else Fate.FAILED
-    told = notice.failure(message, reason, code, fate, rules, now) if message else Writes()
-    return _settled(delivery, "refused", fate, code=code, note=reason, writes=writes.joined(told))
+    if end.opted_out and delivery.phone is not None:
+        writes = Writes(consents=(_opted_out(delivery, end.code, facts, rules, now),))
+    elif message is not None:
+        other, how = _other_way(delivery, message, end, facts, rules, now)
+        if other != Writes():
+            note = f"{end.reason}; {how}"
+            return settled(delivery, "refused", Fate.FAILED, code=end.code, note=note, writes=other)
+    fate = Fate.REFUSED if end.opted_out else Fate.FAILED
+    told = _told(delivery, message, end.reason, end.code, fate, rules, now)
+    return settled(delivery, "refused", fate, code=end.code, note=end.reason, writes=writes.joined(told))
 
 
-def next_way(delivery: Delivery, message: Message, rules: Rules, now: datetime) -> Delivery | None:
-    """The delivery by the provider after the carrier refused; None where that way is not open.
-
-    It goes out by the number that its conversation was given, and no later than the first way would have.
+def _opted_out(delivery: Delivery, code: str, facts: Facts, rules: Rules, now: datetime) -> Consent:
+    """The entry that a provider's no makes (Twilio 21610): a STOP to the brand; or, where the person has said START
+    since, and may have said it to another number, the block of this number alone.
     """
-    employee = rules.employee(delivery.person)
-    if not delivery.ways or employee is None:
-        return None
-    person = Person(phone=employee.phone, employee=replace(employee, carrier=""), tag=delivery.ways[0])
-    today = now.astimezone(rules.timezone).date()
-    found = ways(person, rules.sender(message.sender), rules, today=today)
-    if isinstance(found, NoWay):
-        return None
-    k = int(delivery.id.rpartition(".")[2]) + 1
-    made = outgoing.text_by(found[0], (), message, rules, now, bounce="", k=k)
-    return replace(
-        made, conversational=delivery.conversational, priority=delivery.priority, expires_at=delivery.expires_at
+    entries = facts.consents.get(delivery.phone, ()) if delivery.phone else ()
+    words = [e.action for e in entries if e.brand == rules.brand and e.action in ("stop", "start")]
+    started = bool(words) and words[-1] == "start"
+    number = rules.number(delivery.number)
+    return Consent(
+        id=f"{delivery.id}.{delivery.attempt}.stop",
+        brand=rules.brand,
+        phone=Phone(delivery.phone or ""),
+        at=now,
+        action="block" if started else "stop",
+        method="provider",
+        evidence=f"{delivery.courier} refused delivery {delivery.id} with {code}",
+        recorded_by=delivery.courier,
+        number=number.phone if number else "",
     )
+
+
+def _other_way(
+    delivery: Delivery, message: Message, end: Refused, facts: Facts, rules: Rules, now: datetime
+) -> tuple[Writes, str]:
+    """What brings the message after a no, and words about it; nothing where there is no other way."""
+    picture = delivery.courier == "twilio" and end.code in codes.PICTURE
+    linked = another.with_links(delivery, now, rules) if picture else None
+    if linked is not None:
+        return Writes(deliveries=(linked,)), "goes without its pictures, with links to them"
+    provider = another.by_provider(delivery, message, rules, now)
+    if provider is not None:
+        return Writes(deliveries=(provider,)), f"falls back to {provider.courier}"
+    other = another.to_fallback(delivery, message, end.reason, _token(facts), facts, rules, now)
+    return other, f"goes to {message.report_to}"
 
 
 def _unclear(delivery: Delivery, message: Message | None, end: Unclear, rules: Rules, now: datetime) -> Settlement:
     if delivery.courier in PAID:
         due = (delivery.posted_at or now) + rules.lookup_after[0]
-        return _settled(delivery, "unclear", Fate.UNKNOWN, due_at=due, reason="lookup", note=end.reason)
+        return settled(delivery, "unclear", Fate.UNKNOWN, due_at=due, reason="lookup", note=end.reason)
     if delivery.resends < _MAIL_RESENDS:
         counted = replace(delivery, resends=delivery.resends + 1)
         return _again(counted, message, end, now + backoff(delivery), rules, now)
     why = f"{end.reason}; after {delivery.attempt} tries it may or may not have been handed over"
-    told = notice.failure(message, why, "4.4.2", Fate.FAILED, rules, now) if message else Writes()
-    return _settled(delivery, "unclear", Fate.FAILED, code="4.4.2", note=why, writes=told)
+    told = _told(delivery, message, why, "4.4.2", Fate.FAILED, rules, now)
+    return settled(delivery, "unclear", Fate.FAILED, code="4.4.2", note=why, writes=told)
 
 
-def matching(delivery: Delivery, rows: Sequence[Remote], taken: Facts) -> Remote | None:
-    """The listed text that is this one: same words, by the same number, not another delivery's, the nearest in time.
-
-    A row without a number (a service has not picked one yet) may be by any.
-    """
-    assert isinstance(delivery.parcel, TextParcel)
-    wanted = delivery.parcel.body.strip()
-    fits = [
-        row
-        for row in rows
-        if row.body.removeprefix(_TRIAL_PREFIX).strip() in (wanted, transliterate(wanted))
-        and row.sender in ("", delivery.parcel.number)
-        and _free(delivery, row.remote_id, taken)
-    ]
-    posted = delivery.posted_at or delivery.due_at
-    return min(fits, key=lambda row: abs(row.created_at - posted), default=None)
-
-
-def _free(delivery: Delivery, remote_id: str, taken: Facts) -> bool:
-    owner = taken.by_remote.get((delivery.courier, remote_id))
-    return owner is None or owner.id == delivery.id
-
-
-def judge_lookup(
-    delivery: Delivery,
-    message: Message | None,
-    rows: Sequence[Remote] | None,
-    taken: Facts,
-    rules: Rules,
-    now: datetime,
-) -> Settlement:
-    """The settlement of one look-up of an unclear text (P4).  `rows` None: it could not be completed."""
-    if rows is None:
-        return _lookup_failed(delivery, message, rules, now)
-    found = matching(delivery, rows, taken)
-    if found is not None:
-        return _found(delivery, message, found, rules, now)
-    done = delivery.lookups + 1
-    if done < len(rules.lookup_after):
-        due = max(now, (delivery.posted_at or now) + rules.lookup_after[done])
-        return _settled(
-            delivery, "not_found", Fate.UNKNOWN, due_at=due, reason="lookup", note=delivery.note, lookups=done
-        )
-    if rules.on_unknown == "reconcile" and delivery.resends < 1 and now < delivery.expires_at:
-        note = f"{done} look-ups found nothing: sent again, once"
-        again = replace(delivery, resends=delivery.resends + 1)
-        return _settled(again, "not_found", Fate.WAITING, due_at=now, reason="retry", note=note)
-    why = f"{done} look-ups found nothing; it may or may not have been sent"
-    return _held(delivery, message, "not_found", why, rules, now, done)
-
-
-def _found(delivery: Delivery, message: Message | None, found: Remote, rules: Rules, now: datetime) -> Settlement:
-    """The text was taken; what the provider says of it by now may be its end already."""
-    fate = incoming.FATES.get(found.status, Fate.HANDED_OVER)
-    note = f"found as {found.remote_id}; {incoming.said(delivery.courier, found.status, found.code)}"
-    told = Writes()
-    if fate in BAD_ENDS and message is not None:
-        told = notice.failure(message, note, found.code, fate, rules, now)
-    done, sid = delivery.lookups + 1, found.remote_id
-    return _settled(delivery, "found", fate, code=found.code, note=note, remote_id=sid, lookups=done, writes=told)
-
-
-def _lookup_failed(delivery: Delivery, message: Message | None, rules: Rules, now: datetime) -> Settlement:
-    # A failed look-up proves nothing; `code` counts how many there were, since `lookups` counts completed ones.
-    failed = int(delivery.code.removeprefix(_FAILED)) if delivery.code.startswith(_FAILED) else 0
-    if failed + 1 >= _FAILED_LOOKUPS:
-        why = f"{delivery.courier} could not be asked whether it took the text; it may or may not have been sent"
-        return _held(delivery, message, "lookup_failed", why, rules, now, delivery.lookups)
-    return _settled(
-        delivery,
-        "lookup_failed",
-        Fate.UNKNOWN,
-        due_at=now + timedelta(seconds=min(20 * 2 ** min(failed, 4), 300)),
-        reason="lookup",
-        code=f"{_FAILED}{failed + 1}",
-        note=delivery.note,
-        lookups=delivery.lookups,
-    )
-
-
-def _held(
-    delivery: Delivery, message: Message | None, outcome: str, why: str, rules: Rules, now: datetime, lookups: int
-) -> Settlement:
-    told = notice.failure(message, why, "4.4.2", Fate.HELD, rules, now) if message else Writes()
-    return _settled(delivery, outcome, Fate.HELD, reason="unknown", note=why, lookups=lookups, writes=told)
-
-
-def veto(delivery: Delivery, talk: Conversation | None, facts: Facts, rules: Rules, now: datetime) -> policy.No | None:
+def veto(
+    delivery: Delivery, message: Message | None, talk: Conversation | None, facts: Facts, rules: Rules, now: datetime
+) -> policy.No | None:
     """Why policy forbids this text at the last moment, a STOP above all; None = it may go.  Mails have no phone."""
     if delivery.phone is None:
         return None
     state = policy.standing(facts.consents.get(delivery.phone, ()), rules.brand)
-    answering = delivery.conversational and policy.conversational(talk, now)
-    return policy.forbids(delivery.phone, state, rules, answering=answering)
+    if delivery.kind is Kind.CONFIRMATION and _confirms(delivery, message, state, now):
+        return None
+    # Words of the machine rest on the person's text too, but not where it may have been a STOP.
+    machine = delivery.kind in (Kind.ANSWER, Kind.QUESTION) and state.suspended is not None
+    answering = delivery.conversational and policy.conversational(talk, now) and not machine
+    number = rules.number(delivery.number)
+    klass = message.klass if message else "informational"
+    no = policy.forbids(delivery.phone, state, rules, answering=answering, klass=klass)
+    return no or (policy.barred(number, state) if number else None)
+
+
+def _confirms(delivery: Delivery, message: Message | None, state: policy.Standing, now: datetime) -> bool:
+    """Whether a confirmation may go: the one text that a STOP allows, at once, or the answer to a word said after it.
+
+    Source: 47 CFR 64.1200(a)(12).
+    """
+    if state.stopped is None:
+        return True
+    if delivery.message.endswith(".stop"):
+        return now - state.stopped.at <= respond.CONFIRM_WITHIN
+    return message is not None and state.stopped.at <= message.at
 
 
 def vetoed(delivery: Delivery, message: Message | None, no: policy.No, rules: Rules, now: datetime) -> Settlement:
@@ -248,7 +218,7 @@ def vetoed(delivery: Delivery, message: Message | None, no: policy.No, rules: Ru
     who = delivery.person or str(delivery.phone)
     why = f"{who} {no.why}: {no.remedy}"
     told = notice.failure(message, why, no.code, Fate.REFUSED, rules, now) if message else Writes()
-    return _settled(delivery, "vetoed", Fate.REFUSED, code=no.code, note=why, writes=told)
+    return settled(delivery, "vetoed", Fate.REFUSED, code=no.code, note=why, writes=told)
 
 
 def over_budget(delivery: Delivery, rules: Rules, now: datetime, facts: Facts) -> Settlement:
@@ -262,10 +232,10 @@ def over_budget(delivery: Delivery, rules: Rules, now: datetime, facts: Facts) -
     text += f"Send them: gateway queue release --sender {delivery.sender}\n"
     key = f"budget.{delivery.sender}.{day}"
     told = notice.alarm(key, f"Texts of {delivery.sender} are held", text, rules, now, facts.confirmations)
-    return _settled(delivery, "held", Fate.HELD, reason="budget", note=why, writes=told)
+    return settled(delivery, "held", Fate.HELD, reason="budget", note=why, writes=told)
 
 
-def _settled(
+def settled(
     delivery: Delivery,
     outcome: str,
     fate: Fate,
@@ -278,6 +248,7 @@ def _settled(
     lookups: int = 0,
     writes: Writes | None = None,
 ) -> Settlement:
+    """A settlement of `delivery`, its counts as they are."""
     return Settlement(
         delivery=delivery.id,
         attempt=delivery.attempt,

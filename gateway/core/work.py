@@ -6,7 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from gateway.core.model import Confirmation, Consent, Conversation, Fate, Kind, Phone, Spent
+from gateway.core.model import (
+    Confirmation,
+    Consent,
+    Conversation,
+    Fate,
+    Kind,
+    MediaFile,
+    Phone,
+    Question,
+    Said,
+    Spent,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +35,7 @@ class TextParcel:
     to: Phone
     body: str
     validity_seconds: int  # 1 to 36000
+    media: tuple[str, ...] = ()  # public addresses of pictures, at most ten
 
 
 Parcel = MailParcel | TextParcel
@@ -51,6 +63,7 @@ class Message:
     orcpt: str = ""
     envid: str = ""
     message_id: str = ""  # of the mail that caused it
+    klass: str = "informational"  # informational | marketing: which consent it needs
 
     def with_person(self, phone: Phone, person: str, rule: str) -> Message:
         """The same message to a known person's phone."""
@@ -100,28 +113,37 @@ class Move:
     code: str = ""
     note: str = ""
     remote_id: str = ""
-    source: str = ""  # "twilio", "bounce", "stop", "admin"
+    attempt: int = 0  # of which attempt it tells; 0 = not known
+    source: str = ""  # "twilio", "bounce", "stop", "answer", "admin"
+    due_at: datetime | None = None  # with fate WAITING: when a waiting one is due instead, and nothing else changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Writes:
-    """A set of writes: one transaction or nothing.  Rows whose id exists are left alone, conversations are replaced."""
+    """A set of writes: one transaction or nothing.  Rows whose id exists are left alone; conversations and questions
+    are replaced.
+    """
 
     messages: tuple[Message, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
     consents: tuple[Consent, ...] = ()
     conversations: tuple[Conversation, ...] = ()
     moves: tuple[Move, ...] = ()
+    questions: tuple[Question, ...] = ()
+    media: tuple[MediaFile, ...] = ()
 
     def joined(self, other: Writes) -> Writes:
-        """Both sets, in this order; of two versions of a conversation the later stays."""
+        """Both sets, in this order; of two versions of a conversation or question the later stays."""
         talks = {c.id: c for c in self.conversations + other.conversations}
+        asked = {q.id: q for q in self.questions + other.questions}
         return Writes(
             messages=self.messages + other.messages,
             deliveries=self.deliveries + other.deliveries,
             consents=self.consents + other.consents,
             conversations=tuple(talks.values()),
             moves=self.moves + other.moves,
+            questions=tuple(asked.values()),
+            media=self.media + other.media,
         )
 
 
@@ -181,6 +203,7 @@ class Remote:
     code: str
     created_at: datetime
     direction: str  # inbound | outbound-api | ...
+    media: int = 0  # how many pictures and files came with it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,12 +232,17 @@ class Needs:
     phones: frozenset[Phone] = frozenset()
     keys: frozenset[tuple[str, Phone, str]] = frozenset()  # (sender, phone, job)
     tokens: frozenset[str] = frozenset()  # conversations by id
-    threads: frozenset[Phone] = frozenset()  # every conversation of a phone that has not closed
+    threads: frozenset[Phone] = frozenset()  # a phone's conversations: all open ones, and the last ones that closed
     deliveries: frozenset[str] = frozenset()
     remote_ids: frozenset[tuple[str, str]] = frozenset()  # (courier, remote id)
     bounces: frozenset[str] = frozenset()  # deliveries by the token of their b- address
     employees: frozenset[str] = frozenset()  # confirmations
     senders: frozenset[str] = frozenset()  # segments spent
+    questions: frozenset[str] = frozenset()  # by id
+    asked: frozenset[Phone] = frozenset()  # open questions about a phone
+    pairs: frozenset[tuple[str, Phone]] = frozenset()  # (E.164 of ours, phone): whether the phone knows the number
+    said: frozenset[Phone] = frozenset()  # what was texted to a phone within 24 h
+    floods: frozenset[str] = frozenset()  # senders: texts planned within the last minute
     fresh: int = 0  # how many new random tokens
 
     def joined(self, other: Needs) -> Needs:
@@ -229,6 +257,11 @@ class Needs:
             bounces=self.bounces | other.bounces,
             employees=self.employees | other.employees,
             senders=self.senders | other.senders,
+            questions=self.questions | other.questions,
+            asked=self.asked | other.asked,
+            pairs=self.pairs | other.pairs,
+            said=self.said | other.said,
+            floods=self.floods | other.floods,
             fresh=self.fresh + other.fresh,
         )
 
@@ -244,6 +277,10 @@ class Facts:
     confirmations: Mapping[str, Confirmation] = field(default_factory=dict)  # by employee
     spent: Mapping[str, Spent] = field(default_factory=dict)  # by sender
     ledger: Mapping[Phone, int] = field(default_factory=dict)  # newest ledger row of the phone; fences `start`
+    questions: Mapping[str, Question] = field(default_factory=dict)  # by id, those of Needs.questions and Needs.asked
+    introduced: frozenset[tuple[str, Phone]] = frozenset()  # pairs of which a text was accepted, or is on its way
+    said: Mapping[Phone, tuple[Said, ...]] = field(default_factory=dict)  # newest first, at most 100
+    floods: Mapping[str, int] = field(default_factory=dict)  # by sender, at most 10,000
     fresh: tuple[str, ...] = ()
 
     def joined(self, other: Facts) -> Facts:
@@ -259,5 +296,9 @@ class Facts:
             confirmations={**self.confirmations, **other.confirmations},
             spent={**self.spent, **other.spent},
             ledger={**self.ledger, **other.ledger},
+            questions={**self.questions, **other.questions},
+            introduced=self.introduced | other.introduced,
+            said={**self.said, **other.said},
+            floods={**self.floods, **other.floods},
             fresh=self.fresh + other.fresh,
         )

@@ -9,19 +9,30 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+from dataclasses import dataclass, replace
 
 from aiosmtplib import SMTP, SMTPResponse, SMTPServerDisconnected
 
 from gateway.core.work import Accepted, Deferred, MailParcel, Outcome, Refused, Unclear
-from gateway.courier.relay import WIRE_FAULTS, Link, Relay, RelayError, Timeouts, line
+from gateway.courier.oauth import Tokens, line
+from gateway.courier.relay import WIRE_FAULTS, Link, Relay, RelayError, Timeouts, Wire
+from gateway.courier.signer import Signer, wire_form
 
 _ADDRESS = re.compile(r"[^\s<>\x00-\x1f\x7f]*")
 _NOTIFY = re.compile(r"NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY)){0,2}")
-_LINE_END = re.compile(rb"\r\n|\r|\n")
 _DOT = re.compile(rb"(?m)^\.")
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
 _QUEUE_ID = re.compile(r"\bqueued as <?([\w.-]+)", re.IGNORECASE)
 _LOGIN_CODES = frozenset({530, 534, 535, 538})  # RFC 4954 6, RFC 3207 4: we must log in or encrypt first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """How a transaction ended."""
+
+    outcome: Outcome
+    step: str  # MAIL | RCPT | DATA | the content
+    code: int = 0  # of the reply that ended it; 0 = there was none
 
 
 class RelayCourier:
@@ -38,15 +49,21 @@ class RelayCourier:
         tls: str = "required",
         username: str = "",
         password: str = "",
+        tokens: Tokens | None = None,
         local_hostname: str | None = None,
         connections: int = 4,
         timeouts: Timeouts | None = None,
         ssl_context: ssl.SSLContext | None = None,
         senders: tuple[str, ...] | None = None,
+        signer: Signer | None = None,
     ) -> None:
-        """`senders`: our own envelope senders, "@domain" for all of a domain; None = all but the null sender."""
+        """`senders`: our own envelope senders, "@domain" for all of a domain; None = all but the null sender.
+
+        `tokens` log in by XOAUTH2 in place of the password; without a `signer` mail goes unsigned.
+        """
         self._host = host
         self._senders = senders
+        self._signer = signer
         self._timeouts = timeouts or Timeouts()
         self._turn = asyncio.Semaphore(connections)
         self._relay = Relay(
@@ -55,6 +72,7 @@ class RelayCourier:
             tls=tls,
             username=username,
             password=password,
+            tokens=tokens,
             local_hostname=local_hostname,
             timeouts=self._timeouts,
             ssl_context=ssl_context,
@@ -67,126 +85,171 @@ class RelayCourier:
         Refused is the enhanced code (RFC 3463), else the reply code.  A relay that cannot be reached, encrypted or
         logged in to is Deferred with `sender_wide`.
         """
-        for address in (parcel.mail_from, parcel.rcpt_to):
-            if not address.isascii() or not _ADDRESS.fullmatch(address):
-                return Refused(reason=f"{address!r} cannot be written as an SMTP address", code="5.1.3")
+        unfit = misaddressed(parcel)
+        if unfit is not None:
+            return unfit
+        ready = replace(parcel, data=await wire_form(parcel.data, self._signer))
         async with self._turn:
             while True:
                 try:
                     link = await self._relay.take()
                 except RelayError as fault:
-                    code = _code(fault.code, fault.reply) if fault.code else ""
-                    return Deferred(reason=str(fault), code=code, sender_wide=True)
-                outcome = await self._transact(link, parcel)
-                if outcome is not None:
-                    return outcome
+                    return Deferred(reason=str(fault), code=said(fault.code, fault.reply), sender_wide=True)
+                end = await transact(self._relay, link, ready, self._host, self._timeouts)
+                if end is not None:
+                    return self._judged(end, parcel)
 
     async def close(self) -> None:
         """Closes what is idle; connections in use close after their mail."""
         await self._relay.close()
 
-    async def _transact(self, link: Link, parcel: MailParcel) -> Outcome | None:
-        """What became of the mail; None: a kept connection had died before, and no attempt was made."""
-        fit = False
-        try:
-            outcome = await self._hand_over(link, parcel)
-            fit = outcome is not None and await self._reset(link, outcome)
-        finally:
-            if fit:
-                self._relay.keep(link)
-            else:
-                link.part()
-        return outcome
-
-    async def _hand_over(self, link: Link, parcel: MailParcel) -> Outcome | None:
-        client = link.client
-        data = _LINE_END.sub(b"\r\n", parcel.data)
-        if not data.endswith(b"\r\n"):
-            data += b"\r\n"
-        if not data.isascii() and not client.supports_extension("8bitmime"):
-            return Refused(reason=f"{self._host} does not take 8-bit mail (RFC 6152)", code="5.6.3")
-        for step, good, command in _commands(client, parcel, data):
-            try:
-                reply = await client.execute_command(*command, timeout=self._timeouts.command)
-            except WIRE_FAULTS as fault:
-                if step == "MAIL" and link.used and isinstance(fault, SMTPServerDisconnected):
-                    return None
-                return Deferred(reason=f"{self._host} was lost at {step}: {line(str(fault))}")
-            if step == "MAIL" and link.used and reply.code == 421:
-                return None
-            link.used = True
-            if reply.code // 100 != good:
-                return self._said_no(step, reply, parcel)
-        return await self._content(client, _DOT.sub(b"..", data) + b".\r\n")
-
-    async def _content(self, client: SMTP, content: bytes) -> Outcome:
-        protocol = client.protocol
-        if protocol is None or not protocol.is_connected:
-            return Deferred(reason=f"{self._host} was lost before the content")
-        protocol.write(content)
-        try:
-            reply = await protocol.read_response(timeout=self._timeouts.final)
-        except WIRE_FAULTS as fault:
-            client.close()
-            return Unclear(reason=f"{self._host} did not answer after the content: {line(str(fault))}")
-        answer = f"{reply.code} {line(reply.message)}"
-        if reply.code // 100 == 2:
-            queued = _QUEUE_ID.search(reply.message)
-            return Accepted(remote_id=queued[1] if queued else "", note=f"handed over to {self._host}: {answer}")
-        if reply.code // 100 in (4, 5):
-            return self._said_no("the content", reply, None)
-        return Unclear(reason=f"{self._host} answered the content with {answer}")
-
-    def _said_no(self, step: str, reply: SMTPResponse, parcel: MailParcel | None) -> Outcome:
-        reason = f"{self._host} answered {step} with {reply.code} {line(reply.message)}"
-        code = _code(reply.code, reply.message)
-        if reply.code in _LOGIN_CODES:
+    def _judged(self, end: End, parcel: MailParcel) -> Outcome:
+        """The outcome; Deferred with `sender_wide` where the relay refuses us and not the recipient."""
+        outcome = end.outcome
+        if not isinstance(outcome, (Deferred, Refused)):
+            return outcome
+        if end.code in _LOGIN_CODES:
             remedy = "check [relay] tls, username and password"
-            return Deferred(reason=f"{reason}; {remedy}", code=code, sender_wide=True)
-        about_sender = step == "MAIL" and not code.startswith(("5.3.4", "552"))
-        if reply.code // 100 == 5 and about_sender and parcel is not None and self._is_ours(parcel.mail_from):
-            # The relay refuses us, not the recipient: every other mail of ours would meet the same.
+            return Deferred(reason=f"{outcome.reason}; {remedy}", code=outcome.code, sender_wide=True)
+        about_sender = end.step == "MAIL" and end.code and not outcome.code.startswith(("5.3.4", "552"))
+        if isinstance(outcome, Refused) and about_sender and self._is_ours(parcel.mail_from):
+            # Every other mail of ours would meet the same.
             remedy = "it may take one sender only: see [relay] sender"
-            return Deferred(reason=f"{reason}; {remedy}", code=code, sender_wide=True)
-        if reply.code // 100 == 5:
-            return Refused(reason=reason, code=code)
-        return Deferred(reason=reason, code=code)
+            return Deferred(reason=f"{outcome.reason}; {remedy}", code=outcome.code, sender_wide=True)
+        return outcome
 
     def _is_ours(self, mail_from: str) -> bool:
         if self._senders is None:
             return bool(mail_from)
         return any(mail_from == s or (s[:1] == "@" and mail_from.endswith(s)) for s in self._senders)
 
-    async def _reset(self, link: Link, outcome: Outcome) -> bool:
-        """Whether the connection stands between two mails again."""
-        if isinstance(outcome, Unclear) or not link.client.is_connected:
-            return False
-        if isinstance(outcome, Accepted):
-            return True
+
+def misaddressed(parcel: MailParcel) -> Refused | None:
+    """Why the envelope cannot be said in SMTP; None where it can."""
+    for address in (parcel.mail_from, parcel.rcpt_to):
+        if not address.isascii() or not _ADDRESS.fullmatch(address):
+            return Refused(reason=f"{address!r} cannot be written as an SMTP address", code="5.1.3")
+    return None
+
+
+async def transact(relay: Relay, link: Link, parcel: MailParcel, host: str, timeouts: Timeouts) -> End | None:
+    """What became of a mail in `wire_form`; None: a kept connection had died before, and no attempt was made.
+
+    The connection goes back to the relay where it may carry another mail, else it is closed.
+    """
+    fit = False
+    wire = Wire(link.client)
+    try:
+        end = await _handed_over(wire, link, parcel, host, timeouts)
+        fit = await _reset(wire, end, timeouts)
+    except _DiedIdleError:
+        return None
+    finally:
+        wire.give_back()
+        if fit:
+            relay.keep(link)
+        else:
+            link.client.close()  # no QUIT in the middle of a dialog: it would be taken for content
+    return end
+
+
+async def _handed_over(wire: Wire, link: Link, parcel: MailParcel, host: str, timeouts: Timeouts) -> End:
+    client, data = link.client, parcel.data
+    if not data.isascii() and not client.supports_extension("8bitmime"):
+        refused = Refused(reason=f"{host} does not take 8-bit mail (RFC 6152)", code="5.6.3")
+        return End(outcome=refused, step="MAIL")
+    steps = _commands(client, parcel)
+    together = client.supports_extension("pipelining")
+    for batch in (steps,) if together else tuple((step,) for step in steps):
+        end = await _refusal(wire, link, batch, host, timeouts)
+        if end is not None:
+            return end
+    return await _content(wire, _DOT.sub(b"..", data) + b".\r\n", host, timeouts)
+
+
+async def _refusal(
+    wire: Wire, link: Link, batch: tuple[tuple[str, int, str], ...], host: str, timeouts: Timeouts
+) -> End | None:
+    """The first bad answer to commands that are written at once; None: all are good."""
+    first, reply = None, None
+    for step, good, _ in batch:
         try:
-            reply = await link.client.execute_command(b"RSET", timeout=self._timeouts.connect)
+            if reply is None:
+                wire.say("".join(f"{command}\r\n" for *_, command in batch).encode("ascii"), len(batch))
+            reply = await wire.hear(timeouts.command)
+        except WIRE_FAULTS as fault:
+            if step == "MAIL" and link.used and isinstance(fault, SMTPServerDisconnected):
+                raise _DiedIdleError from fault
+            reason = f"{host} was lost at {step}: {line(str(fault))}"
+            return first or End(outcome=Deferred(reason=reason), step=step)
+        if step == "MAIL" and link.used and reply.code == 421:
+            raise _DiedIdleError
+        link.used = True
+        if first is None and reply.code // 100 != good:
+            first = End(outcome=_no(step, reply, host), step=step, code=reply.code)
+    if first is not None and first.step != "DATA" and len(batch) > 1 and reply and reply.code // 100 == 3:
+        try:
+            await wire.ask(b".\r\n", timeouts.command)  # an empty mail to nobody: RFC 2920 3.1
         except WIRE_FAULTS:
-            return False
-        return reply.code == 250
+            return first
+    return first
 
 
-def _commands(client: SMTP, parcel: MailParcel, data: bytes) -> tuple[tuple[str, int, tuple[bytes, ...]], ...]:
-    """The steps before the content: name, first digit of a good answer, words of the command."""
-    mail = [f"FROM:<{parcel.mail_from}>"]
+async def _content(wire: Wire, content: bytes, host: str, timeouts: Timeouts) -> End:
+    try:
+        wire.say(content, 1)
+    except WIRE_FAULTS as fault:
+        return End(outcome=Deferred(reason=f"{host} was lost before the content: {line(str(fault))}"), step="DATA")
+    step = "the content"
+    try:
+        reply = await wire.hear(timeouts.final)
+    except WIRE_FAULTS as fault:
+        return End(outcome=Unclear(reason=f"{host} did not answer after the content: {line(str(fault))}"), step=step)
+    answer = f"{reply.code} {line(reply.message)}"
+    outcome: Outcome = Unclear(reason=f"{host} answered the content with {answer}")
+    if reply.code // 100 == 2:
+        queued = _QUEUE_ID.search(reply.message)
+        outcome = Accepted(remote_id=queued[1] if queued else "", note=f"handed over to {host}: {answer}")
+    if reply.code // 100 in (4, 5):
+        outcome = _no(step, reply, host)
+    return End(outcome=outcome, step=step, code=reply.code)
+
+
+def _no(step: str, reply: SMTPResponse, host: str) -> Deferred | Refused:
+    reason, code = f"{host} answered {step} with {reply.code} {line(reply.message)}", said(reply.code, reply.message)
+    return Refused(reason=reason, code=code) if reply.code // 100 == 5 else Deferred(reason=reason, code=code)
+
+
+async def _reset(wire: Wire, end: End, timeouts: Timeouts) -> bool:
+    """Whether the connection stands between two mails again."""
+    if isinstance(end.outcome, Unclear) or not wire.between or end.code == 421:
+        return False
+    if isinstance(end.outcome, Accepted):
+        return True
+    try:
+        reply = await wire.ask(b"RSET\r\n", timeouts.connect)
+    except WIRE_FAULTS:
+        return False
+    return reply.code == 250
+
+
+def _commands(client: SMTP, parcel: MailParcel) -> tuple[tuple[str, int, str], ...]:
+    """The steps before the content: name, first digit of a good answer, command."""
+    mail, rcpt = f"MAIL FROM:<{parcel.mail_from}>", f"RCPT TO:<{parcel.rcpt_to}>"
     if client.supports_extension("size"):
-        mail.append(f"SIZE={len(data)}")
-    if not data.isascii():
-        mail.append("BODY=8BITMIME")
-    rcpt = [f"TO:<{parcel.rcpt_to}>"]
+        mail += f" SIZE={len(parcel.data)}"
+    if not parcel.data.isascii():
+        mail += " BODY=8BITMIME"
     if _NOTIFY.fullmatch(parcel.notify) and client.supports_extension("dsn"):
-        rcpt.append(f"NOTIFY={parcel.notify}")
-    return (
-        ("MAIL", 2, (b"MAIL", *(word.encode("ascii") for word in mail))),
-        ("RCPT", 2, (b"RCPT", *(word.encode("ascii") for word in rcpt))),
-        ("DATA", 3, (b"DATA",)),
-    )
+        rcpt += f" NOTIFY={parcel.notify}"
+    return (("MAIL", 2, mail), ("RCPT", 2, rcpt), ("DATA", 3, "DATA"))
 
 
-def _code(code: int, reply: str) -> str:
+def said(code: int, reply: str) -> str:
+    """The enhanced code of a reply (RFC 3463), else its code; "" for none."""
     enhanced = _ENHANCED.match(reply)
-    return enhanced[0] if enhanced else str(code)
+    return enhanced[0] if enhanced else str(code or "")
+
+
+class _DiedIdleError(Exception):
+    """A kept connection had ended before its next mail."""

@@ -1,4 +1,4 @@
-"""The connections to the one relay of `[relay]`: opened, encrypted, logged in, kept for the next mail.
+"""The connections to one mail server: opened, encrypted, logged in, kept for the next mail.
 
 Whatever keeps us from a connection is a RelayError: the relay's or the configuration's fault, never a mail's.
 """
@@ -6,13 +6,19 @@ Whatever keeps us from a connection is a RelayError: the relay's or the configur
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
+from collections import deque
 from dataclasses import dataclass, field
 
-from aiosmtplib import SMTP, SMTPAuthenticationError, SMTPException, SMTPHeloError, SMTPResponseException
+from aiosmtplib import SMTP, SMTPException, SMTPResponse, SMTPResponseException, SMTPServerDisconnected
+
+from gateway.courier.oauth import LoginError, Tokens, greet, line, log_in
 
 WIRE_FAULTS = (SMTPException, OSError)
 _PORTS = {"implicit": 465, "required": 587}
+_REPLY = re.compile(rb"([2-5]\d\d)(?:([ -])(.*))?")
+_LONGEST = 32_768  # bytes of one reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +41,90 @@ class RelayError(Exception):
         self.reply = reply
 
 
+class Wire(asyncio.Protocol):
+    """A connection in which commands may be written at once (RFC 2920): each reply is kept until it is asked for.
+
+    aiosmtplib drops what comes before somebody waits for it, so it lends its transport for a transaction.  A reply
+    that nobody asked for, or that is none, spoils the connection: the next one would be taken for another's.
+    """
+
+    def __init__(self, client: SMTP) -> None:
+        self._lender = client.protocol
+        self._transport = client.protocol.transport if client.protocol else None
+        self._buffer = b""
+        self._lines: list[str] = []
+        self._replies: deque[SMTPResponse] = deque()
+        self._fault: SMTPException | None = None if self._transport else SMTPServerDisconnected("Connection lost")
+        self._heard = asyncio.Event()
+        self._owed = 0
+        if self._transport is not None:
+            self._transport.set_protocol(self)
+
+    def give_back(self) -> None:
+        if self._transport is not None and self._lender is not None:
+            self._transport.set_protocol(self._lender)
+
+    @property
+    def between(self) -> bool:
+        """Whether the connection is alive, and every command has its answer."""
+        return self._fault is None and self._owed == 0 and not self._buffer and not self._lines
+
+    def say(self, commands: bytes, replies: int) -> None:
+        """Writes commands that get so many replies.  Raises SMTPException, and then nothing was written."""
+        if self._fault is not None or self._lender is None:
+            raise self._fault or SMTPServerDisconnected("Connection lost")
+        self._lender.write(commands)
+        self._owed += replies
+
+    async def hear(self, seconds: float) -> SMTPResponse:
+        """The next reply.  Raises SMTPException."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not self._replies and self._fault is None:
+                    self._heard.clear()
+                    await self._heard.wait()
+        except TimeoutError as late:
+            raise SMTPException(f"no answer within {seconds:g} s") from late
+        if not self._replies:
+            raise self._fault or SMTPServerDisconnected("Connection lost")
+        self._owed -= 1
+        return self._replies.popleft()
+
+    async def ask(self, command: bytes, seconds: float) -> SMTPResponse:
+        """The reply to one command.  Raises SMTPException."""
+        self.say(command, 1)
+        return await self.hear(seconds)
+
+    def data_received(self, data: bytes) -> None:
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        for one in lines:
+            self._take(one.rstrip(b"\r"))
+        if len(self._buffer) + sum(map(len, self._lines)) > _LONGEST:
+            self._fault = self._fault or SMTPResponseException(-1, "Response too long")
+        self._heard.set()
+
+    def _take(self, one: bytes) -> None:
+        found = _REPLY.fullmatch(one)
+        if found is None:
+            text = f"it answered {one[:200].decode(errors='ignore')!r}"
+            self._fault = self._fault or SMTPResponseException(-1, text)
+            return
+        self._lines.append((found[3] or b"").strip().decode("utf-8", "surrogateescape"))
+        if found[2] == b"-":
+            return
+        if len(self._replies) == self._owed:
+            self._fault = self._fault or SMTPServerDisconnected(f"it said {found[1].decode()} unasked")
+        elif self._fault is None:
+            self._replies.append(SMTPResponse(int(found[1]), "\n".join(self._lines)))
+        self._lines = []
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._fault = self._fault or SMTPServerDisconnected("Connection lost")
+        if self._lender is not None:
+            self._lender.connection_lost(error)
+        self._heard.set()
+
+
 @dataclass(slots=True, eq=False)
 class Link:
     client: SMTP
@@ -54,7 +144,7 @@ class Relay:
 
     `tls`: "required" (STARTTLS, never without), "implicit", "opportunistic" (STARTTLS where offered) or "off".  The
     certificate is verified, but for opportunistic without a login: there plain text would be taken as well.  A password
-    leaves over TLS only, unless `tls` is "off", which the configuration allows on loopback alone.
+    or token leaves over TLS only, unless `tls` is "off", which the configuration allows on loopback alone.
     """
 
     def __init__(
@@ -63,22 +153,32 @@ class Relay:
         host: str,
         port: int | None,
         tls: str,
-        username: str,
-        password: str,
+        username: str = "",
+        password: str = "",
+        tokens: Tokens | None = None,
+        address: str = "",
         local_hostname: str | None,
         timeouts: Timeouts,
         ssl_context: ssl.SSLContext | None,
     ) -> None:
+        """`tokens` log in by XOAUTH2 in place of the password; `address` is where `host` was found, "" = look it up."""
         self._host = host
+        self._address = address or host
         self._port = port or _PORTS.get(tls, 25)
         self._tls = tls
         self._username = username
         self._password = password
+        self._tokens = tokens
         self._local_hostname = local_hostname
         self._timeouts = timeouts
         self._ssl_context = ssl_context or _context(verify=tls != "opportunistic" or bool(username))
         self._idle: list[Link] = []
         self._closed = False
+
+    @property
+    def idle(self) -> tuple[float, ...]:
+        """Since when each kept connection is unused, by the clock of the loop; oldest first."""
+        return tuple(link.idle_since for link in self._idle)
 
     async def take(self) -> Link:
         """A connection that was alive a moment ago.  Raises RelayError."""
@@ -90,7 +190,9 @@ class Relay:
                 return link
             link.client.close()
         try:
-            return Link(await self._open())
+            return Link(await self._logged_in())
+        except LoginError as fault:
+            raise self._error(str(fault), fault.code, fault.reply) from fault
         except WIRE_FAULTS as fault:
             raise self._unusable(fault) from fault
 
@@ -104,18 +206,21 @@ class Relay:
         link.closer = loop.call_later(self._timeouts.idle, self._retire, link)
         self._idle.append(link)
 
+    def shed(self) -> None:
+        """Closes the connection that is idle for longest."""
+        self._retire(self._idle[0])
+
     async def close(self) -> None:
         """Closes what is idle; connections in use close after their mail."""
         self._closed = True
         while self._idle:
-            link = self._idle.pop()
-            if link.closer is not None:
-                link.closer.cancel()
-            link.part()
+            self.shed()
         await asyncio.sleep(0)
 
     def _retire(self, link: Link) -> None:
         self._idle.remove(link)
+        if link.closer is not None:
+            link.closer.cancel()
         link.part()
 
     async def _alive(self, link: Link) -> bool:
@@ -129,10 +234,23 @@ class Relay:
             return False
         return reply.code == 250
 
-    async def _open(self) -> SMTP:
+    async def _logged_in(self) -> SMTP:
+        if self._tokens is None:
+            return await self._open("")
+        token = await self._tokens.token()
+        try:
+            return await self._open(token)
+        except LoginError as refused:
+            # It may have been withdrawn before its time: once more, but never with the same one.
+            other = await self._tokens.token(refused=token) if refused.code == 535 else token
+            if other == token:
+                raise
+        return await self._open(other)
+
+    async def _open(self, token: str) -> SMTP:
         """A connection that is greeted, encrypted and logged in as configured."""
         client = SMTP(
-            hostname=self._host,
+            hostname=self._address,
             port=self._port,
             use_tls=self._tls == "implicit",
             start_tls=False,
@@ -144,10 +262,11 @@ class Relay:
         try:
             async with asyncio.timeout(self._timeouts.connect):
                 await client.connect()
-                await _greet(client)
+                await greet(client)
                 await self._encrypt(client)
                 if self._username:
-                    await self._login(client)
+                    clear = self._tls != "off" and client.get_transport_info("sslcontext") is None
+                    await log_in(client, self._username, self._password, token, clear=clear)
             ready = True
         finally:
             if not ready:
@@ -159,27 +278,10 @@ class Relay:
         if self._tls == "required" and not offered:
             raise self._error('does not offer STARTTLS, and [relay] tls = "required" never sends without')
         if self._tls == "required" or (self._tls == "opportunistic" and offered):
-            await client.starttls()
-            await _greet(client)
-
-    async def _login(self, client: SMTP) -> None:
-        if self._tls != "off" and client.get_transport_info("sslcontext") is None:
-            raise self._error("does not offer TLS, and the password is not sent without")
-        offered = client.server_auth_methods
-        # one method, one try: a second refusal for the same password may lock the account
-        if "plain" in offered:
-            await client.auth_plain(self._username, self._password)
-        elif "login" in offered:
-            await client.auth_login(self._username, self._password)
-        elif "cram-md5" in offered:
-            await client.auth_crammd5(self._username, self._password)
-        else:
-            raise self._error("offers no login with a password (PLAIN, LOGIN, CRAM-MD5)")
+            await client.starttls(server_hostname=self._host)
+            await greet(client)
 
     def _unusable(self, fault: Exception) -> RelayError:
-        if isinstance(fault, SMTPAuthenticationError):
-            what = "refused the login, check [relay] username and password"
-            return self._error(f"{what}: {fault.code} {line(fault.message)}", fault.code, fault.message)
         if isinstance(fault, SMTPResponseException):
             return self._error(f"does not take mail now: {fault.code} {line(fault.message)}", fault.code, fault.message)
         words = line(str(fault)) or f"no answer within {self._timeouts.connect:g} s"
@@ -189,22 +291,9 @@ class Relay:
         return RelayError(f"{self._host}:{self._port} {what}", code, reply)
 
 
-def line(text: str) -> str:
-    """One printable line of bounded length: the relay chooses these words, and people read them."""
-    plain = "".join(c if c.isprintable() else " " for c in text)
-    return " ".join(plain.split())[:400]
-
-
 def _context(*, verify: bool) -> ssl.SSLContext:
     context = ssl.create_default_context()
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
-
-
-async def _greet(client: SMTP) -> None:
-    try:
-        await client.ehlo()
-    except SMTPHeloError:
-        await client.helo()

@@ -1,4 +1,4 @@
-"""Texts out by Twilio, and look-ups there.
+"""Texts out by Twilio, look-ups there, and what came with texts in.
 
 The SDK writes the requests; our own HTTP client under it keeps deadlines, never repeats a request, logs nothing and
 knows whether a request may have reached the other side.  What certainly did not is Deferred; what Twilio itself
@@ -8,7 +8,7 @@ idempotency key and a second request would be a second text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -20,7 +20,9 @@ from twilio.rest import Client
 from gateway.core import codes
 from gateway.core.codes import Klass
 from gateway.core.work import Accepted, Deferred, Outcome, Refused, Remote, TextParcel, Unclear
+from gateway.courier.twilio_media import MEDIA_HOSTS, MediaShelf
 from gateway.courier.twilio_wire import AnswerError, NotSentError, Timeouts, Wire, words
+from gateway.ports import Media, MediaFailed
 
 API_URL = "https://api.twilio.com"
 _QUEUE_FULL_SECONDS = 300.0
@@ -29,6 +31,8 @@ _LOOKUP_AFTER = timedelta(seconds=300)
 _LOOKUP_PAGES = 4
 _INBOUND_PAGES = 40
 _PAGE_SIZE = 50
+_MOST_MEDIA = 10  # Twilio: of one text
+_NOT_THERE = "20404"
 _UNREADABLE = (TwilioException, ValueError, TypeError, AttributeError)  # the SDK's, for an answer it does not expect
 _FAULTS = (NotSentError, AnswerError, aiohttp.ClientError, OSError, *_UNREADABLE)
 
@@ -45,10 +49,20 @@ class TwilioProvider:
         auth_token: str,
         api_url: str = API_URL,
         public_url: str = "",
+        media_hosts: tuple[str, ...] = MEDIA_HOSTS,
+        errors: Callable[[], codes.Errors] = dict,
         timeouts: Timeouts | None = None,
     ) -> None:
+        """`media_hosts`: where the API may lead for pictures, names with all below them.  `errors`: the admin's own
+        classes and words for codes, asked anew each time.
+        """
+        self._errors = errors
         self._public_url = public_url.rstrip("/")
-        self._wire = Wire(timeouts or Timeouts())
+        limits = timeouts or Timeouts()
+        self._wire = Wire(limits)
+        self._shelf = MediaShelf(
+            account_sid=account_sid, auth_token=auth_token, api_url=api_url, hosts=media_hosts, timeouts=limits
+        )
         # an environment of our own, or TWILIO_EDGE and TWILIO_REGION would change the host
         self._client: Any = Client(account_sid, auth_token, http_client=self._wire, environment={"TWILIO_EDGE": ""})
         self._client.api.base_url = api_url.rstrip("/")
@@ -60,7 +74,7 @@ class TwilioProvider:
         except NotSentError as fault:
             return Deferred(reason=f"Twilio cannot be reached: {fault}", sender_wide=True)
         except AnswerError as answer:
-            return _judge(answer)
+            return _judge(answer, self._errors())
         except (aiohttp.ClientError, OSError) as fault:
             return Unclear(reason=f"no answer from Twilio: {words(fault)}")
         except _UNREADABLE as fault:
@@ -80,6 +94,8 @@ class TwilioProvider:
         }
         if parcel.service:
             form["messaging_service_sid"] = parcel.service
+        if parcel.media:
+            form["media_url"] = list(parcel.media)
         if self._public_url:
             form["status_callback"] = f"{self._public_url}/hooks/twilio/status?d={quote(delivery, safe='')}&a={attempt}"
         return form
@@ -112,7 +128,34 @@ class TwilioProvider:
             return None
         return [r for r in found if r.direction == "inbound" and r.created_at >= first]
 
+    async def media_of(self, remote_id: str) -> tuple[str, ...] | None:
+        """The addresses of what came with that text, () when Twilio has none; None when it could not be asked."""
+        try:
+            rows = await self._client.messages(remote_id).media.list_async(limit=_MOST_MEDIA, page_size=_PAGE_SIZE)
+            return tuple(self._shelf.address(remote_id, row.sid) for row in rows)
+        except AnswerError as answer:
+            return () if answer.code == _NOT_THERE else None
+        except _FAULTS:
+            return None
+
+    async def fetch_media(self, address: str, most_bytes: int) -> Media | MediaFailed:
+        """One picture or file; `address` must be one of the API, whatever it redirects to one of `media_hosts`."""
+        return await self._shelf.fetch(address, most_bytes)
+
+    async def delete_media(self, address: str) -> bool:
+        """Removes it at Twilio; True also when it is not there any more.  False: it could not be done now."""
+        sids = self._shelf.sids(address)
+        if sids is None:
+            return False
+        try:
+            return bool(await self._client.messages(sids[0]).media(sids[1]).delete_async())
+        except AnswerError as answer:
+            return answer.code == _NOT_THERE
+        except _FAULTS:
+            return False
+
     async def close(self) -> None:
+        await self._shelf.close()
         await self._wire.close()
 
     async def _list(self, to: str, since: datetime, most_pages: int) -> list[Remote] | None:
@@ -132,13 +175,13 @@ class TwilioProvider:
         return None
 
 
-def _judge(answer: AnswerError) -> Outcome:
+def _judge(answer: AnswerError, errors: codes.Errors) -> Outcome:
     """What an answer other than 2xx means for the text.  Certain only when it is Twilio that says no."""
     if not answer.code or not 400 <= answer.status < 500:
         what = f"{answer.status} {answer.code}".strip()
         return Unclear(reason=f"Twilio, or something before it, answered {what}")
-    code, klass = answer.code, codes.klass(answer.code, answer.status)
-    reason = codes.sentence(code, otherwise=answer.words or f"refused with HTTP {answer.status}")
+    code, klass = answer.code, codes.klass(answer.code, answer.status, errors)
+    reason = codes.sentence(code, otherwise=answer.words or f"refused with HTTP {answer.status}", errors=errors)
     match klass:
         case Klass.OPTED_OUT:
             return Refused(reason=reason, code=code, opted_out=True)
@@ -167,6 +210,7 @@ def _remote(row: Any) -> Remote:
         code=str(row.error_code or ""),
         created_at=row.date_created,
         direction=row.direction or "",
+        media=int(row.num_media or 0),
     )
 
 

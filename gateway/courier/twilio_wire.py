@@ -46,7 +46,7 @@ class AnswerError(Exception):
 class Wire(AsyncHttpClient):  # type: ignore[misc]  # the SDK has no types
     """One session for all requests, opened in the loop of the first.
 
-    `request` raises NotSentError, AnswerError (status other than 2xx), ValueError (not a JSON object),
+    `request` raises NotSentError, AnswerError (status other than 2xx), ValueError (not a JSON object, but for 204),
     aiohttp.ClientError and OSError; after the latter two the request may have reached the other side.
     """
 
@@ -85,7 +85,7 @@ class Wire(AsyncHttpClient):  # type: ignore[misc]  # the SDK has no types
             raise
         if not 200 <= answer.status < 300:
             raise AnswerError(answer.status, text, answer.headers)
-        if not isinstance(json.loads(text), dict):
+        if answer.status != 204 and not isinstance(json.loads(text), dict):
             raise ValueError("the answer is not a JSON object")
         return Response(answer.status, text, answer.headers)
 

@@ -1,4 +1,4 @@
-"""The doors for HTTP: webhooks of providers on the public listener, health and metrics on the admin's.
+"""The doors for HTTP: webhooks of providers and files on the public listener, health and metrics on the admin's.
 
 A webhook is answered 2xx after its commit, and 503 when it could not be stored: the provider asks again or lists it.
 The path and query count as they came over the wire; Host and X-Forwarded-* are never looked at.
@@ -15,8 +15,9 @@ from pathlib import Path
 from aiohttp import ClientError, web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from gateway.core.model import InboundHook, TextIn
+from gateway.core.model import InboundHook, MediaFile, TextIn
 from gateway.events import REGISTRY, emit
+from gateway.intake.media import PREFIX, MediaDesk
 from gateway.ports import Clock, HookReader, HookRefused, SpoolUnavailable
 
 MOST_BYTES = 64 * 1024
@@ -50,9 +51,10 @@ class _Listener:
 
 
 class WebDoor(_Listener):
-    """POST /hooks/<provider>/... for each provider of `readers`.
+    """POST /hooks/<provider>/... for each provider of `readers`, and GET or HEAD /media/<token>/<name>.
 
-    `keep` commits a hook and tells whether it was new; it may raise SpoolUnavailable.
+    `keep` commits a hook and tells whether it was new; `media` finds a file, None: there are none.  Both may raise
+    SpoolUnavailable.  A reader is given the whole path: what follows its provider's name is its own affair.
     """
 
     def __init__(
@@ -61,9 +63,11 @@ class WebDoor(_Listener):
         keep: Callable[[InboundHook], Awaitable[bool]],
         clock: Clock,
         *,
+        media: Callable[[str], Awaitable[MediaFile | None]] | None = None,
         body_seconds: float = _BODY_SECONDS,
     ) -> None:
         self._readers = readers
+        self._desk = MediaDesk(media) if media else None
         self._keep = keep
         self._clock = clock
         self._body_seconds = body_seconds
@@ -71,8 +75,13 @@ class WebDoor(_Listener):
         app.router.add_route("*", "/{rest:.*}", _guarded(self._answer))
         super().__init__(app)
 
-    async def _answer(self, request: web.Request) -> web.Response:
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         path, _, query = request.raw_path.partition("?")
+        if self._desk is not None and path.startswith(PREFIX):
+            return await self._desk.answer(request)
+        return await self._hook(request, path, query)
+
+    async def _hook(self, request: web.Request, path: str, query: str) -> web.Response:
         step = path.split("/")
         reader = self._readers.get(step[2]) if step[:2] == ["", "hooks"] and len(step) > 3 else None
         if reader is None:
@@ -92,9 +101,7 @@ class WebDoor(_Listener):
             emit("hook.deferred", provider=provider, inbound=hook.id, error=str(fault))
             return _say(503, "try again later")
         emit("hook.accepted" if new else "hook.repeated", provider=provider, inbound=hook.id)
-        if isinstance(hook.event, TextIn):
-            return web.Response(text="<Response/>", content_type="text/xml")
-        return web.Response(status=204)
+        return _thanks(hook)
 
     async def _body(self, request: web.Request) -> bytes | HookRefused:
         try:
@@ -142,7 +149,7 @@ class AdminDoor(_Listener):
         return web.Response(body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def _guarded(answer: Callable[[web.Request], Awaitable[web.Response]]) -> Answering:
+def _guarded(answer: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> Answering:
     """`answer`, with a plain 500 for any fault of ours."""
 
     async def guarded(request: web.Request) -> web.StreamResponse:
@@ -154,6 +161,15 @@ def _guarded(answer: Callable[[web.Request], Awaitable[web.Response]]) -> Answer
             return _say(500, "internal error")
 
     return guarded
+
+
+def _thanks(hook: InboundHook) -> web.Response:
+    """The 2xx that a provider wants: Twilio reads what it should text back, Flowroute takes nothing but 200."""
+    if hook.provider != "twilio":
+        return web.Response(status=200)
+    if isinstance(hook.event, TextIn):
+        return web.Response(text="<Response/>", content_type="text/xml")
+    return web.Response(status=204)
 
 
 def _refuse(refused: HookRefused, provider: str, request: web.Request) -> web.Response:

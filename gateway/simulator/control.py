@@ -3,10 +3,12 @@
     GET  /simulator/messages?phone=     texts as the API shows them, oldest first
     GET  /simulator/mails?to=           mails that arrived; to = an address or "@domain"
     GET  /simulator/journal?after=N&seconds=S    entries from number N on; waits up to S seconds for one
-    POST /simulator/text    {"from", "to", "body"}                     a customer texts; answers the webhook's status
+    POST /simulator/text    {"from", "to", "body", "missed"}           a customer texts; answers the webhook's status
     POST /simulator/again   {"sid"}                                    the webhook of an inbound text once more
-    POST /simulator/fail    {"at": "twilio"|"mail", "fault", "count", "to", "seconds"}    see faults.py for the names
-    POST /simulator/script  {"phone", "statuses", "code", "delay", "callbacks", "twice", "backwards"}   phone "" = all
+    POST /simulator/fail    {"at": "twilio"|"mail", "fault", "count", "to", "number", "seconds"}    see faults.py
+    POST /simulator/script  {"phone", "statuses", "code", ...}         phone "" = all; see Script in phones.py
+    POST /simulator/account {"full": [NUMBER], "pair_limit", "retries", and true or false for "confirms", "blocks",
+                            "advanced_opt_out", "magic_numbers", "fetches_media"}         what the account is like
     POST /simulator/hooks   {"public_url", "hooks", "list_lag_seconds"}    where the gateway is; when texts are listed
     POST /simulator/clear   {}                                         ends all faults and scripts
 
@@ -30,6 +32,7 @@ from gateway.simulator.texts import resource
 from gateway.simulator.twilio import Twilio
 
 _LONGEST_WAIT = 60.0
+_FLAGS = ("confirms", "blocks", "advanced_opt_out", "magic_numbers", "fetches_media")
 _Values = dict[str, Any]
 
 
@@ -44,6 +47,7 @@ def routes(journal: Journal, twilio: Twilio, relay: Relay) -> list[web.RouteDef]
         web.post("/simulator/again", _json(control.again)),
         web.post("/simulator/fail", _json(control.fail)),
         web.post("/simulator/script", _json(control.script)),
+        web.post("/simulator/account", _json(control.account)),
         web.post("/simulator/hooks", _json(control.hooks)),
         web.post("/simulator/clear", _json(control.clear)),
     ]
@@ -75,7 +79,9 @@ class Control:
         return web.json_response({"journal": shown, "posts": posts, "surprises": surprises})
 
     async def text(self, body: _Values) -> _Values:
-        status, text = await self._twilio.phones.customer_texts(str(body["from"]), str(body["to"]), str(body["body"]))
+        author, to, words = (str(body[key]) for key in ("from", "to", "body"))
+        missed = body.get("missed") is True
+        status, text = await self._twilio.phones.customer_texts(author, to, words, missed=missed)
         return {"status": status, "sid": text.sid}
 
     async def again(self, body: _Values) -> _Values:
@@ -87,7 +93,8 @@ class Control:
     async def fail(self, body: _Values) -> _Values:
         faults = {"twilio": self._twilio.faults, "mail": self._relay.faults}[body.get("at", "twilio")]
         seconds = None if body.get("seconds") is None else float(body["seconds"])
-        faults.add(str(body["fault"]), count=int(body.get("count", 1)), to=str(body.get("to", "")), seconds=seconds)
+        to, number = str(body.get("to", "")), str(body.get("number", ""))
+        faults.add(str(body["fault"]), count=int(body.get("count", 1)), to=to, number=number, seconds=seconds)
         return {}
 
     async def script(self, body: _Values) -> _Values:
@@ -100,6 +107,22 @@ class Control:
             phones.scripts[str(body["phone"])] = script
         else:
             phones.default = script
+        return {}
+
+    async def account(self, body: _Values) -> _Values:
+        twilio = self._twilio
+        phones = twilio.phones
+        flags = {name: body[name] for name in _FLAGS if name in body}
+        if unlike := [name for name, value in flags.items() if not isinstance(value, bool)]:
+            raise TypeError(f"{', '.join(unlike)}: true or false")
+        limit, retries = int(body.get("pair_limit", phones.pair_limit)), int(body.get("retries", twilio.hooks.retries))
+        phones.full = set(map(str, body.get("full", phones.full)))
+        phones.pair_limit, twilio.hooks.retries = limit, retries
+        phones.confirms = flags.get("confirms", phones.confirms)
+        phones.blocks = flags.get("blocks", phones.blocks)
+        phones.advanced_opt_out = flags.get("advanced_opt_out", phones.advanced_opt_out)
+        twilio.magic_numbers = flags.get("magic_numbers", twilio.magic_numbers)
+        twilio.media.fetches = flags.get("fetches_media", twilio.media.fetches)
         return {}
 
     async def hooks(self, body: _Values) -> _Values:

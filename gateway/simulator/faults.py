@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+
+from aiohttp import web
+
+from gateway.simulator.form import error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One way to fail.  `stored`: the request has its effect, only the answer goes wrong."""
 
-    on: str  # Twilio: headers | post | list | fetch; mail: connect | rcpt | data
+    on: str  # Twilio: headers | post | list | fetch | media | cdn; mail: connect | rcpt | data
     mode: str  # answer | drop | reset | late | silent
     code: int = 0  # HTTP status or Twilio error code; SMTP reply code
     stored: bool = False
     html: bool = False  # the answer is a page of some proxy instead of Twilio's JSON
     seconds: float = 1.0  # late: until the answer; 429: Retry-After
     count: int = 1  # how many requests; 0 = until cleared
-    to: str = ""  # only for this phone or mail address, or "@domain"; "" = anybody
+    to: str = ""  # only for this phone or mail address, or "@domain"; "" = anybody (for media: the text's To)
+    number: str = ""  # only for texts by this number of ours; "" = any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +57,10 @@ TWILIO = Kinds(
         "reset-list": Fault(on="list", mode="reset"),
         "silent-list": Fault(on="list", mode="silent"),
         "reset-fetch": Fault(on="fetch", mode="reset"),
+        "reset-media": Fault(on="media", mode="reset"),
+        "silent-media": Fault(on="media", mode="silent"),
+        "reset-cdn": Fault(on="cdn", mode="reset"),
+        "silent-cdn": Fault(on="cdn", mode="silent"),
     },
     codes={
         "": Fault(on="post", mode="answer"),
@@ -59,6 +70,8 @@ TWILIO = Kinds(
         "html-after": Fault(on="post", mode="answer", html=True, stored=True),
         "list": Fault(on="list", mode="answer"),
         "fetch": Fault(on="fetch", mode="answer"),
+        "media": Fault(on="media", mode="answer"),
+        "cdn": Fault(on="cdn", mode="answer", html=True),
     },
 )
 MAIL = Kinds(
@@ -85,18 +98,21 @@ class Faults:
         self._kinds = kinds
         self._waiting: list[Fault] = []
 
-    def add(self, name: str, *, count: int = 1, to: str = "", seconds: float | None = None) -> Fault:
-        """Lets the next `count` requests (0: all, until cleared) for `to` fail so.  Raises ValueError for the name."""
-        fault = replace(self._kinds.named(name), count=count, to=to.lower())
+    def add(self, name: str, *, count: int = 1, to: str = "", number: str = "", seconds: float | None = None) -> Fault:
+        """Lets the next `count` requests (0: all, until cleared) for `to` and by `number` fail so.
+
+        Raises ValueError for the name.
+        """
+        fault = replace(self._kinds.named(name), count=count, to=to.lower(), number=number)
         if seconds is not None:
             fault = replace(fault, seconds=seconds)
         self._waiting.append(fault)
         return fault
 
-    def take(self, on: str, to: str = "") -> Fault | None:
+    def take(self, on: str, to: str = "", number: str = "") -> Fault | None:
         """The fault for a request that comes now, counted down; None = all goes well."""
         for at, fault in enumerate(self._waiting):
-            if fault.on == on and _matches(fault.to, to.lower()):
+            if fault.on == on and _matches(fault.to, to.lower()) and fault.number in ("", number):
                 if fault.count == 1:
                     del self._waiting[at]
                 elif fault.count:
@@ -119,3 +135,37 @@ async def pause(end: asyncio.Event, seconds: float | None) -> None:
             await end.wait()
     except TimeoutError:
         return
+
+
+async def fail(request: web.Request, fault: Fault, end: asyncio.Event) -> web.StreamResponse:
+    """The answer that goes wrong; the connection is gone, or the answer never comes, in the other modes."""
+    if fault.mode == "answer":
+        retry = {"Retry-After": f"{fault.seconds:g}"} if error(fault.code)[0] == 429 else {}
+        return _page(fault.code) if fault.html else refusal(fault.code, retry)
+    if fault.mode in ("silent", "late"):
+        await pause(end, None if fault.mode == "silent" else fault.seconds)
+    else:
+        _cut(request, hard=fault.mode == "reset")
+    return web.Response(status=500)  # nobody reads it: aiohttp wants an answer from every handler
+
+
+def refusal(code: int, headers: Mapping[str, str] | None = None) -> web.Response:
+    """Twilio's JSON for an error code or a bare HTTP status."""
+    status, body = error(code)
+    return web.json_response(body, status=status, headers=headers)
+
+
+def _page(status: int) -> web.Response:
+    """What a proxy in between would say: no JSON, so that it proves nothing."""
+    return web.Response(status=status, text=f"<html><body>{status}</body></html>", content_type="text/html")
+
+
+def _cut(request: web.Request, *, hard: bool) -> None:
+    """Ends the connection at once; `hard` by RST, so that the other side sees a reset and no end of file."""
+    transport = request.transport
+    if transport is None:
+        return
+    if hard:
+        sock = transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()

@@ -35,32 +35,55 @@ _KNOWN = _MANY | {
 
 # code -> (HTTP status, words); HTTP statuses stand for their general code
 ERRORS: dict[int, tuple[int, str]] = {
+    14107: (400, "The send rate between these two numbers is too high"),
     20001: (400, "Unknown parameters"),
     20003: (401, "Authenticate"),
+    20005: (403, "Account not active"),
+    20006: (403, "Access denied"),
     20404: (404, "The requested resource was not found"),
     20415: (415, "Unsupported media type"),
+    20422: (400, "Invalid parameter"),
     20429: (429, "Too Many Requests"),
     20500: (500, "An internal server error has occurred"),
     20503: (503, "Service is unavailable. Please try again"),
     21211: (400, "The 'To' number is not a valid phone number."),
     21212: (400, "The 'From' number is not a valid phone number, shortcode, or alphanumeric sender ID."),
+    21219: (400, "The 'To' phone number is not verified"),
     21408: (400, "Permission to send an SMS has not been enabled for the region indicated by the 'To' number."),
+    21601: (400, "The 'From' phone number is not a valid SMS-capable inbound phone number"),
     21602: (400, "Message body is required."),
     21603: (400, "A 'From' phone number is required."),
     21604: (400, "A 'To' phone number is required."),
     21606: (400, "The 'From' phone number provided is not a valid message-capable Twilio phone number."),
+    21608: (400, "The number is unverified. Trial accounts cannot send messages to unverified numbers."),
     21609: (400, "The 'StatusCallback' URL is not a valid URL."),
     21610: (400, "Attempt to send to unsubscribed recipient"),
     21611: (400, "This 'From' number has exceeded the maximum number of queued messages."),
     21612: (400, "The message cannot be sent with the current combination of 'To' and/or 'From' parameters."),
     21614: (400, "The 'To' number is not a valid mobile number."),
+    21616: (400, "The 'From' number matches multiple numbers of the account"),
     21617: (400, "The concatenated message body exceeds the 1600 character limit."),
+    21618: (400, "The message body cannot be sent"),
+    21619: (400, "A text message body or media urls must be specified."),
     21620: (400, "Invalid media URL(s)"),
+    21621: (400, "The 'From' number has not been enabled for MMS"),
+    21622: (400, "MMS has not been enabled for your account"),
     21623: (400, "Number of media files exceeds allowed limit"),
+    21624: (400, "The validity period is invalid"),
+    21635: (400, "The 'To' number is a landline"),
+    21658: (400, "A parameter exceeds its length limit"),
+    21659: (400, "The 'From' number is not a Twilio phone number or short code of this country"),
+    21660: (400, "The 'From' number does not belong to the account"),
+    21661: (400, "The 'From' number is not SMS-capable"),
+    21703: (400, "The Messaging Service does not contain a phone number"),
+    21704: (400, "The Messaging Service contains no phone numbers that fit"),
     21705: (400, "The Messaging Service Sid is invalid."),
+    21709: (400, "The Messaging Service cannot be used"),
+    21712: (400, "The phone number is not of the Messaging Service"),
+    21730: (400, "Maintenance is under way"),
     90007: (400, "ValidityPeriod is out of range: 1 to 36000"),
 }
-_GENERAL = {400: 20001, 401: 20003, 404: 20404, 415: 20415, 429: 20429, 500: 20500, 503: 20503}
+_GENERAL = {400: 20001, 401: 20003, 403: 20006, 404: 20404, 415: 20415, 429: 20429, 500: 20500, 503: 20503}
 
 
 def error(code: int) -> tuple[int, dict[str, object]]:
@@ -84,30 +107,29 @@ def strange(form: Form) -> list[str]:
     return unknown + [f"parameter {key!r} came twice" for key in sorted(set(form) - _MANY) if len(form.getall(key)) > 1]
 
 
-def check(form: Form, numbers: Collection[str], opted_out: Callable[[str, str, str], bool]) -> int:
+def check(form: Form, numbers: Collection[str], barred: Callable[[str, str, str], int], *, magic: bool = True) -> int:
     """Twilio's error code for a new text; 0 = it is taken.
 
-    `numbers` are the account's; when there are none any well-formed From is.  `opted_out(author, service, to)` tells
-    whether the person has said STOP.
+    `numbers` are the account's; when there are none any well-formed From is.  `barred(author, service, to)` is the code
+    that stands between the two, 0 = none.  `magic` numbers fail by themselves.
     """
     to, author, service = (form.get(key, "") for key in ("To", "From", "MessagingServiceSid"))
     if not to:
         return 21604
     if not author and not service:
         return 21603
-    code = _author(author, service, numbers) or _content(form) or _options(form)
+    code = (_MAGIC_FROM.get(author, 0) if magic else 0) or _author(author, service, numbers)
+    code = code or _content(form) or _options(form)
     if code:
         return code
     if not _E164.fullmatch(to):
         return 21211
-    return _MAGIC_TO.get(to) or (21610 if opted_out(author, service, to) else 0)
+    return (_MAGIC_TO.get(to, 0) if magic else 0) or barred(author, service, to)
 
 
 def _author(author: str, service: str, numbers: Collection[str]) -> int:
     if service and not _SERVICE.fullmatch(service):
         return 21705
-    if author in _MAGIC_FROM:
-        return _MAGIC_FROM[author]
     if author and not _SENDER.fullmatch(author):
         return 21212
     return 21606 if author and numbers and author not in numbers else 0

@@ -29,8 +29,10 @@ class Text:
     segments: int  # 0 while a service has not chosen a number
     service: str = ""
     callback: str = ""
-    media: tuple[tuple[str, bytes], ...] = ()  # of an inbound text: content type and bytes
+    media: tuple[tuple[str, bytes], ...] = ()  # content type and bytes: came in, or fetched from media_urls
     media_urls: tuple[str, ...] = ()  # of an outbound text
+    gone: frozenset[str] = frozenset()  # SIDs of media that were deleted
+    validity: int = 36000  # seconds that it may wait to be sent
     sent: datetime | None = None
     code: int | None = None
 
@@ -41,7 +43,7 @@ class Text:
 
     @property
     def media_sids(self) -> tuple[str, ...]:
-        """One stable SID per medium of an inbound text."""
+        """One stable SID per medium, deleted ones too."""
         return tuple(f"ME{n:02x}{self.sid[4:]}" for n in range(len(self.media)))
 
 
@@ -64,7 +66,7 @@ def resource(text: Text) -> dict[str, object]:
         "error_message": f"Error {text.code}" if text.code else None,
         "from": text.author or None,
         "messaging_service_sid": text.service or None,
-        "num_media": str(len(text.media) + len(text.media_urls)),
+        "num_media": str(len(text.media_urls or text.media)),
         "num_segments": str(text.segments),
         "price": None,
         "price_unit": "USD",
@@ -114,15 +116,16 @@ class Texts:
         shown = rows[start : start + size]
         page = int(query.get("Page", "0"))
         more = start + size < len(rows)
+        base = f"/{API_VERSION}/Accounts/{account}/Messages.json"
         return {
             "messages": [resource(text) for text in shown],
             "page": page,
             "page_size": size,
             "start": start,
             "end": start + max(0, len(shown) - 1),
-            "uri": _uri(account, query, size, page, query.get("PageToken", "")),
-            "first_page_uri": _uri(account, query, size, 0, ""),
-            "next_page_uri": _uri(account, query, size, page + 1, f"PA{shown[-1].sid}") if more else None,
+            "uri": _uri(base, query, size, page, query.get("PageToken", "")),
+            "first_page_uri": _uri(base, query, size, 0, ""),
+            "next_page_uri": _uri(base, query, size, page + 1, f"PA{shown[-1].sid}") if more else None,
             "previous_page_uri": None,
         }
 
@@ -132,10 +135,40 @@ def now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
-def _uri(account: str, query: Mapping[str, str], size: int, page: int, token: str) -> str:
+def media_page(text: Text) -> dict[str, object]:
+    """The list of a text's media that were not deleted, on one page: there are ten at most."""
+    base, size = f"{text.path}/Media.json", 50
+    shown = [medium(text, sid) for sid in text.media_sids if sid not in text.gone]
+    return {
+        "media_list": shown,
+        "page": 0,
+        "page_size": size,
+        "start": 0,
+        "end": max(0, len(shown) - 1),
+        "uri": _uri(base, {}, size, 0, ""),
+        "first_page_uri": _uri(base, {}, size, 0, ""),
+        "next_page_uri": None,
+        "previous_page_uri": None,
+    }
+
+
+def medium(text: Text, sid: str) -> dict[str, object]:
+    """The media resource of API v2010.  Raises ValueError for a SID that is not the text's."""
+    return {
+        "account_sid": text.account,
+        "content_type": text.media[text.media_sids.index(sid)][0],
+        "date_created": format_datetime(text.created),
+        "date_updated": format_datetime(text.created),
+        "parent_sid": text.sid,
+        "sid": sid,
+        "uri": f"{text.path}/Media/{sid}.json",
+    }
+
+
+def _uri(base: str, query: Mapping[str, str], size: int, page: int, token: str) -> str:
     keys = {key: value for key, value in query.items() if key not in ("PageSize", "Page", "PageToken")}
     keys |= {"PageSize": str(size), "Page": str(page)} | ({"PageToken": token} if token else {})
-    return f"/{API_VERSION}/Accounts/{account}/Messages.json?{urlencode(keys)}"
+    return f"{base}?{urlencode(keys)}"
 
 
 def _span(value: str) -> tuple[datetime, datetime]:

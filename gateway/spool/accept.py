@@ -31,8 +31,8 @@ _FATES = """
 SELECT m.recipient, m.kind, d.fate FROM message AS m JOIN delivery AS d ON d.message = m.id WHERE m.inbound = ?
 """
 _ENTER = """
-INSERT INTO consent (id, brand, phone, at, action, klass, method, evidence, disclosure, recorded_by, raw) VALUES
-  (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
+INSERT INTO consent (id, brand, phone, at, action, klass, method, evidence, disclosure, recorded_by, raw,
+  number) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
 """
 # By inbound_unplanned: the index holds nothing but these.
 _UNPLANNED = INBOUND + (

@@ -12,7 +12,8 @@ from gateway.core.work import Delivery, Settlement
 from gateway.ports import Budget, Committed, Recovered, Started
 from gateway.spool.commit import apply
 from gateway.spool.due import heads
-from gateway.spool.remote import bind, owner
+from gateway.spool.recent import WELL, introduce
+from gateway.spool.remote import Bound, bind, owner
 from gateway.spool.rows import Row, every, maybe_stamp, one, span, stamp
 
 MAX_RESENDS = 2  # P5: of one mail, after ambiguous ends
@@ -20,7 +21,7 @@ ENDED = "the gateway ended during the attempt; whether it was taken is not known
 ENDS = frozenset({"accepted", "deferred", "refused", "unclear"})
 LOOKUPS = frozenset({"found", "not_found", "lookup_failed"})
 _NOT_TAKEN = frozenset({"deferred", "refused"})
-_WELL = frozenset({Fate.HANDED_OVER, Fate.DELIVERED})
+_TAKEN = frozenset({"accepted", "found"})
 
 _STATE = "SELECT fate, attempt, lease_until IS NOT NULL, phone, segments, released FROM delivery WHERE id = ?"
 # By consent_phone: the newest row is the last entry of the index.
@@ -130,16 +131,19 @@ def settle(connection: apsw.Connection, s: Settlement, now: datetime, lease_unti
         return Committed(done=False)
     if running:
         _end(connection, s, row)
-    other = bind(connection, courier, s.remote_id, s.delivery, known=known) if s.remote_id else ""
-    if other:
-        connection.execute(_REMARK, (f" ({s.remote_id} belongs to {other})", s.delivery))
+    bound = bind(connection, courier, s.remote_id, s.delivery, known=known) if s.remote_id else Bound()
+    if bound.other:
+        connection.execute(_REMARK, (f" ({s.remote_id} belongs to {bound.other})", s.delivery))
     _remember(connection, s, row[5], now)
-    if not running and not (was in _WELL and s.fate in _WELL):
-        return Committed(done=False)
+    if not running and not (was in WELL and s.fate in WELL):
+        return Committed(done=False, doubled=bound.doubled)
+    if s.outcome in _TAKEN and s.fate in WELL:
+        introduce(connection, s.delivery, now)
     applied = apply(connection, s.writes, "", now)
     lanes = dict.fromkeys((lane, *applied.lanes))
     leased = () if lease_until is None else heads(connection, lanes, now, lease_until)
-    return Committed(done=True, leased=leased, moved=applied.moved, bound_to=other)
+    doubled = bound.doubled + applied.doubled
+    return Committed(done=True, leased=leased, moved=applied.moved, bound_to=bound.other, doubled=doubled)
 
 
 def _of_another(connection: apsw.Connection, courier: str, s: Settlement) -> str:

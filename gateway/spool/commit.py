@@ -11,6 +11,7 @@ import apsw
 from gateway.core.model import Confirmation, Conversation, Fate
 from gateway.core.work import Plan, Writes
 from gateway.ports import Committed
+from gateway.spool import media, questions
 from gateway.spool.accept import enter
 from gateway.spool.due import heads
 from gateway.spool.moves import apply_move
@@ -21,8 +22,8 @@ _MARK = "UPDATE inbound SET planned_at = ?, parked = ?, note = ?, lease_until = 
 _UNLEASE = "UPDATE inbound SET lease_until = NULL WHERE id = ?"
 _MESSAGE = """
 INSERT INTO message (id, inbound, kind, sender, recipient, phone, person, conversation, subject, text, cut, rule,
-  at, report_to, notify, orcpt, envid, message_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON
-  CONFLICT (id) DO NOTHING
+  at, report_to, notify, orcpt, envid, message_id, klass) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+  ?) ON CONFLICT (id) DO NOTHING
 """
 _DELIVERY = """
 INSERT INTO delivery (id, message, kind, courier, lane, number, "to", phone, person, sender, segments, fate,
@@ -65,6 +66,7 @@ class Applied:
 
     lanes: tuple[str, ...]  # of new and moved deliveries: their heads may be free now
     moved: tuple[str, ...]  # deliveries whose fate a move changed
+    doubled: tuple[tuple[str, str, str], ...]  # see ports.Committed
 
 
 def plan(connection: apsw.Connection, made: Plan, now: datetime, lease_until: int | None) -> Committed:
@@ -87,7 +89,10 @@ def write(connection: apsw.Connection, writes: Writes, now: datetime, lease_unti
 
 
 def apply(connection: apsw.Connection, writes: Writes, inbound: str, now: datetime) -> Applied:
-    """Adds what is new, replaces conversations, moves fates.  A conversation whose job has another one is left out."""
+    """Adds what is new, replaces conversations and questions, moves fates.
+
+    A conversation whose job has another one is left out.
+    """
     for message in writes.messages:
         connection.execute(_MESSAGE, message_row(message))
     lanes: dict[str, None] = {}  # a set that keeps the order
@@ -99,13 +104,17 @@ def apply(connection: apsw.Connection, writes: Writes, inbound: str, now: dateti
     for conversation in writes.conversations:
         if not _overtaken(connection, (conversation,)):
             connection.execute(_CONVERSE, conversation_row(conversation))
-    moved = []
-    for move in writes.moves:
-        did = apply_move(connection, move, inbound, now)
-        if did.changed:
-            lanes[did.lane] = None
-            moved.append(move.delivery)
-    return Applied(lanes=tuple(lanes), moved=tuple(moved))
+    for question in writes.questions:
+        questions.keep(connection, question)
+    for file in writes.media:
+        media.keep(connection, file)
+    did = [apply_move(connection, move, inbound, now) for move in writes.moves]
+    lanes.update(dict.fromkeys(d.lane for d in did if d.touched))
+    return Applied(
+        lanes=tuple(lanes),
+        moved=tuple(move.delivery for move, d in zip(writes.moves, did, strict=True) if d.changed),
+        doubled=tuple(told for d in did for told in d.doubled),
+    )
 
 
 def confirm(connection: apsw.Connection, confirmation: Confirmation) -> None:
@@ -131,4 +140,4 @@ def _other(connection: apsw.Connection, conversation: Conversation) -> bool:
 
 def _answer(connection: apsw.Connection, applied: Applied, now: datetime, lease_until: int | None) -> Committed:
     leased = () if lease_until is None else heads(connection, applied.lanes, now, lease_until)
-    return Committed(done=True, leased=leased, moved=applied.moved)
+    return Committed(done=True, leased=leased, moved=applied.moved, doubled=applied.doubled)

@@ -12,7 +12,7 @@ from datetime import datetime
 import apsw
 
 from gateway.core.work import Delivery, MailParcel
-from gateway.spool.rows import DELIVERY, delivery_of, every, moment, one, stamp
+from gateway.spool.rows import DELIVERY, delivery_of, every, maybe_stamp, moment, one, stamp
 
 # The first EXISTS by delivery_lane, the second by delivery_leased, which holds only what somebody works on.
 _FREE = """
@@ -50,8 +50,8 @@ _OF_LANE = (
 _HEAD = _OF_LANE + _FREE + "ORDER BY d.seq LIMIT 1"
 _LEASE = "UPDATE delivery SET lease_until = ? WHERE seq = ?"
 _GIVE_BACK = """
-UPDATE delivery SET due_at = ?, reason = CASE fate WHEN 'waiting' THEN ? ELSE reason END, lease_until = NULL WHERE
-  id = ? AND fate IN ('waiting', 'unknown')
+UPDATE delivery SET due_at = ?, reason = CASE fate WHEN 'waiting' THEN ? ELSE reason END, expires_at =
+  coalesce(?, expires_at), lease_until = NULL WHERE id = ? AND fate IN ('waiting', 'unknown')
 """
 MOST_BYTES = 32 << 20  # of mails in one answer; the last one may go over it
 
@@ -100,9 +100,11 @@ def heads(connection: apsw.Connection, lanes: Iterable[str], now: datetime, leas
     return tuple(leased)
 
 
-def give_back(connection: apsw.Connection, delivery: str, due_at: datetime, reason: str) -> None:
-    """Ends the lease of what has not been started; what is being looked up stays so."""
-    connection.execute(_GIVE_BACK, (stamp(due_at), reason, delivery))
+def give_back(
+    connection: apsw.Connection, delivery: str, due_at: datetime, reason: str, expires_at: datetime | None = None
+) -> None:
+    """Ends the lease of what has not been started, perhaps with a new end; what is being looked up stays so."""
+    connection.execute(_GIVE_BACK, (stamp(due_at), reason, maybe_stamp(expires_at), delivery))
 
 
 def _pairs(connection: apsw.Connection) -> Iterator[tuple[str, int]]:

@@ -11,6 +11,7 @@ import apsw
 
 from gateway.core.model import Consent, Conversation, Phone, Spent
 from gateway.core.work import Delivery, Facts, Message, Needs
+from gateway.spool import questions, recent
 from gateway.spool.remote import owner
 from gateway.spool.rows import (
     CONSENT,
@@ -28,11 +29,17 @@ from gateway.spool.rows import (
 )
 
 TOKEN_BYTES = 10  # 16 characters of base32
+MOST_CLOSED = 5  # conversations of a phone that may be reopened
 
 _CONSENTS = CONSENT + " WHERE c.phone = ? ORDER BY c.seq"
 _BY_KEY = CONVERSATION + " WHERE c.sender = ? AND c.phone = ? AND c.job = ?"
 _BY_TOKEN = CONVERSATION + " WHERE c.id = ?"
 _OPEN = CONVERSATION + " WHERE c.phone = ? AND c.closes_at > ?"
+# By conversation_texted, the last texted first.
+_CLOSED = (
+    CONVERSATION + " INDEXED BY conversation_texted WHERE c.phone = ? AND c.closes_at <= ? "
+    "ORDER BY c.texted_at DESC LIMIT ?"
+)
 _DELIVERY = DELIVERY + " WHERE d.id = ?"
 _BY_BOUNCE = DELIVERY + " WHERE d.bounce = ? AND d.bounce <> ''"
 _MESSAGE = MESSAGE + " WHERE m.id = ?"
@@ -58,6 +65,10 @@ def gather(connection: apsw.Connection, needs: Needs, now: datetime, timezone: t
         },
         spent={sender: _spent(connection, sender, now.astimezone(timezone)) for sender in needs.senders},
         ledger=ledger,
+        questions=questions.gather(connection, needs.questions, needs.asked, now),
+        introduced=recent.introduced(connection, needs.pairs),
+        said={phone: recent.said(connection, phone, now) for phone in needs.said},
+        floods={sender: recent.flood(connection, sender, now) for sender in needs.floods},
         fresh=tuple(token() for _ in range(needs.fresh)),
     )
 
@@ -84,6 +95,8 @@ def _conversations(connection: apsw.Connection, needs: Needs, now: datetime) -> 
     rows = [row for key in needs.keys for row in every(connection, _BY_KEY, key)]
     rows += [row for asked in needs.tokens for row in every(connection, _BY_TOKEN, (asked.lower(),))]
     rows += [row for phone in needs.threads for row in every(connection, _OPEN, (phone, stamp(now)))]
+    for phone in needs.threads:
+        rows += every(connection, _CLOSED, (phone, stamp(now), MOST_CLOSED))
     found = {row[0]: conversation_of(row) for row in rows}
     return tuple(sorted(found.values(), key=_last_text, reverse=True))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import apsw
 
 from gateway.core.model import OPEN_FATES, Fate
+from gateway.spool import media
 from gateway.spool.rows import every, one, stamp
 
 KEYS = frozenset({"raw", "done", "conversations"})
@@ -30,6 +31,8 @@ SELECT i.seq FROM inbound AS i WHERE i.at < ? AND i.planned_at IS NOT NULL AND i
 """
 _OLD_PRINTS = "SELECT digest, recipient FROM fingerprint WHERE at < ? LIMIT ?"
 _CLOSED = "SELECT seq FROM conversation WHERE closes_at < ? ORDER BY closes_at LIMIT ?"
+# By question_closes.
+_OLD_QUESTIONS = "SELECT seq FROM question WHERE closes_at < ? ORDER BY closes_at LIMIT ?"
 _DELIVERIES = "SELECT id FROM delivery WHERE message = ?"
 _OF_DELIVERY = (
     "DELETE FROM attempt WHERE delivery = ?",
@@ -58,11 +61,13 @@ def purge(connection: apsw.Connection, now: datetime, keep_days: Mapping[str, in
     """Removes at most about `limit` rows of each kind; answers how many rows went.
 
     Keys of `keep_days`: raw (bytes as they came in), done (messages, deliveries, attempts, receipts, inbounds, counts
-    of segments), conversations (after their close).  A key that is missing keeps for good; another one is a ValueError.
+    of segments, questions after their close), conversations (after their close).  A key that is missing keeps for
+    good; another one is a ValueError.  Media go when they expire.
     """
     if unknown := set(keep_days) - KEYS:
         raise ValueError(f"nothing is kept by the name of {', '.join(sorted(unknown))}")
     before = connection.total_changes()
+    media.purge(connection, now, limit)
     if "raw" in keep_days:
         _each(connection, _OLD_RAW, "DELETE FROM raw WHERE inbound = ?", _border(now, keep_days["raw"]), limit)
     if "done" in keep_days:
@@ -84,6 +89,7 @@ def _purge_done(connection: apsw.Connection, now: datetime, days: int, limit: in
         connection.execute("DELETE FROM raw WHERE inbound = ?", (inbound,))
         connection.execute("DELETE FROM inbound WHERE seq = ?", (inbound,))
     _each(connection, _OLD_PRINTS, "DELETE FROM fingerprint WHERE digest = ? AND recipient = ?", border, limit)
+    _each(connection, _OLD_QUESTIONS, "DELETE FROM question WHERE seq = ?", border, limit)
     # A month sorts before its days, so the month of the border itself stays.
     last = f"{now - timedelta(days=days):%Y-%m}"
     connection.execute("DELETE FROM spent WHERE period < ?", (last,))
@@ -114,7 +120,7 @@ class Ended:
 
 
 def sizes(connection: apsw.Connection, path: Path, now: datetime, ended: Ended) -> dict[str, float]:
-    """Gauges: fate_* for every fate, unplanned, parked, oldest_seconds of what is under way, bytes of file and disk.
+    """Gauges: fate_* for every fate, unplanned, parked, oldest_seconds of what is under way, and bytes.
 
     Fates that are ends may be as old as COUNT_AGAIN; all else is exact.
     """
@@ -127,6 +133,7 @@ def sizes(connection: apsw.Connection, path: Path, now: datetime, ended: Ended) 
     rows = [one(connection, _OLDEST_INBOUND), *(one(connection, _OLDEST_DELIVERY, (fate,)) for fate in under_way)]
     oldest = min((row[0] for row in rows if row is not None), default=stamp(now))
     gauges["oldest_seconds"] = max(0.0, (stamp(now) - oldest) / 1e6)
+    gauges["media_bytes"] = media.total_bytes(connection)
     files = (path, path.with_name(path.name + "-wal"))
     gauges["database_bytes"] = float(sum(file.stat().st_size for file in files if file.exists()))
     gauges["free_bytes"] = float(shutil.disk_usage(path.parent).free)

@@ -157,19 +157,19 @@ def _event_of(read: Shown) -> TextIn | StatusIn:
 
 MESSAGE = """
 SELECT m.id, m.inbound, m.kind, m.sender, m.recipient, m.phone, m.person, m.conversation, m.subject, m.text,
-  m.cut, m.rule, m.at, m.report_to, m.notify, m.orcpt, m.envid, m.message_id FROM message AS m
+  m.cut, m.rule, m.at, m.report_to, m.notify, m.orcpt, m.envid, m.message_id, m.klass FROM message AS m
 """
 
 
 def message_row(m: Message) -> Row:
     """The columns of MESSAGE."""
     head = (m.id, m.inbound, m.kind.value, m.sender, m.recipient, m.phone, m.person, m.conversation, m.subject, m.text)
-    return *head, m.cut, m.rule, stamp(m.at), m.report_to, m.notify, m.orcpt, m.envid, m.message_id
+    return *head, m.cut, m.rule, stamp(m.at), m.report_to, m.notify, m.orcpt, m.envid, m.message_id, m.klass
 
 
 def message_of(row: Row) -> Message:
     """Reads a row of MESSAGE."""
-    fields = _named(MESSAGE, row)
+    fields = named(MESSAGE, row)
     return Message(**{**fields, "kind": Kind(fields["kind"])})
 
 
@@ -202,7 +202,7 @@ def delivery_row(d: Delivery) -> Row:
 
 def delivery_of(row: Row) -> Delivery:
     """Reads a row of DELIVERY."""
-    fields = _named(DELIVERY, row)
+    fields = named(DELIVERY, row)
     parcel = _parcel_of(fields["parcel"], fields.pop("data"))
     values = {"kind": Kind(fields["kind"]), "fate": Fate(fields["fate"]), "ways": tuple(json.loads(fields["ways"]))}
     flags = {name: bool(fields[name]) for name in ("conversational", "released")}
@@ -215,30 +215,34 @@ def _parcel(parcel: Parcel | None) -> tuple[str | None, bytes | None]:
     if isinstance(parcel, MailParcel):
         return packed({"mail_from": parcel.mail_from, "rcpt_to": parcel.rcpt_to, "notify": parcel.notify}), parcel.data
     fields = {"number": parcel.number, "service": parcel.service, "to": parcel.to, "body": parcel.body}
-    return packed({**fields, "validity_seconds": parcel.validity_seconds}), None
+    return packed({**fields, "validity_seconds": parcel.validity_seconds, "media": parcel.media}), None
 
 
 def _parcel_of(parcel: str | None, body: bytes | None) -> Parcel | None:
     if parcel is None:
         return None
-    return TextParcel(**json.loads(parcel)) if body is None else MailParcel(data=body, **json.loads(parcel))
+    fields = json.loads(parcel)
+    if body is not None:
+        return MailParcel(data=body, **fields)
+    # A row from before texts had pictures names none.
+    return TextParcel(**{**fields, "media": tuple(fields.get("media", ()))})
 
 
 CONSENT = """
 SELECT c.id, c.brand, c.phone, c.at, c.action, c.klass, c.method, c.evidence, c.disclosure, c.recorded_by, c.raw,
-  c.seq FROM consent AS c
+  c.number, c.seq FROM consent AS c
 """
 
 
 def consent_row(c: Consent) -> Row:
     """The columns of CONSENT but the last."""
     head = (c.id, c.brand, c.phone, stamp(c.at), c.action, c.klass, c.method)
-    return *head, c.evidence, c.disclosure, c.recorded_by, c.raw
+    return *head, c.evidence, c.disclosure, c.recorded_by, c.raw, c.number
 
 
 def consent_of(row: Row) -> Consent:
     """Reads a row of CONSENT."""
-    fields = _named(CONSENT, row)
+    fields = named(CONSENT, row)
     del fields["seq"]
     return Consent(**fields)
 
@@ -257,7 +261,7 @@ def conversation_row(c: Conversation) -> Row:
 
 def conversation_of(row: Row) -> Conversation:
     """Reads a row of CONVERSATION."""
-    fields = _named(CONVERSATION, row)
+    fields = named(CONVERSATION, row)
     return Conversation(**{**fields, "references": tuple(json.loads(fields["references"]))})
 
 
@@ -273,8 +277,8 @@ def _columns(select: str) -> tuple[str, ...]:
     return tuple(column.partition(".")[2].strip().strip('"') for column in listed.split(","))
 
 
-def _named(select: str, row: Row) -> Shown:
-    """The values by column name, times as times."""
+def named(select: str, row: Row) -> Shown:
+    """The values of a row of `select` by column name, times as times."""
     pairs = zip(_columns(select), row, strict=True)
     return {name: moment(value) if _is_time(name) and value is not None else value for name, value in pairs}
 

@@ -17,11 +17,11 @@ from typing import TypeVar
 
 import apsw
 
-from gateway.core.model import Confirmation, Consent, Inbound
+from gateway.core.model import Confirmation, Consent, Inbound, MediaFile
 from gateway.core.work import Delivery, Facts, Needs, Plan, Settlement, Writes
 from gateway.events import emit
 from gateway.ports import Budget, Clock, Committed, Fingerprint, Recovered, SpoolUnavailable, Started, Stored
-from gateway.spool import accept, attempt, commit, copy, database, due, gather, marks, purge, views
+from gateway.spool import accept, attempt, commit, copy, database, due, gather, marks, media, purge, views
 from gateway.spool.clerk import Clerk
 from gateway.spool.rows import Shown, stamp
 
@@ -146,9 +146,11 @@ class SqliteSpool:
         """See ports.Spool."""
         return await self._write(lambda connection: attempt.recover(connection, now, first_lookup, until=until))
 
-    async def release(self, delivery: str, due_at: datetime, reason: str) -> None:
+    async def release(
+        self, delivery: str, due_at: datetime, reason: str, expires_at: datetime | None = None
+    ) -> None:
         """See ports.Spool."""
-        await self._write(lambda connection: due.give_back(connection, delivery, due_at, reason))
+        await self._write(lambda connection: due.give_back(connection, delivery, due_at, reason, expires_at))
 
     async def purge(self, now: datetime, keep_days: Mapping[str, int], limit: int) -> int:
         """See ports.Spool, and purge.py for the keys of `keep_days`; `limit` bounds each kind of row."""
@@ -175,7 +177,13 @@ class SqliteSpool:
 
     async def find(self, view: str, **keys: object) -> list[Shown]:
         """See ports.Spool; views.py has the names and keys."""
-        return await self._reader.ask(lambda connection: views.find(connection, view, keys))
+        now = self._clock.now()
+        return await self._reader.ask(lambda connection: views.find(connection, view, keys, now))
+
+    async def media(self, token: str) -> MediaFile | None:
+        """See ports.Spool."""
+        now = self._clock.now()
+        return await self._reader.ask(lambda connection: media.served(connection, token, now))
 
     async def sizes(self) -> dict[str, float]:
         """See ports.Spool.  Fates that are ends are counted every five minutes."""

@@ -1,7 +1,8 @@
 """The whole story of a message or a phone: what `gateway trace` tells.
 
-A story is a list of dicts in the order of time.  Each has `what` (inbound | message | delivery | consent) and `at`; an
-inbound has its `envelope` (of a mail) or `event` (of a hook) as a dict, a delivery its `attempts` and `receipts`.
+A story is a list of dicts in the order of time.  Each has `what` (inbound | message | delivery | consent | question)
+and `at`; an inbound has its `envelope` (of a mail) or `event` (of a hook) as a dict, a delivery its `attempts` and
+`receipts`, a question its `answer` ("" until `answered_at`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterable
 
 import apsw
 
+from gateway.spool import questions
 from gateway.spool.rows import Shown, every, one, shown
 
 _INBOUND = """
@@ -19,14 +21,15 @@ SELECT 'inbound' AS what, at, id, kind, door, peer, sender, phone, envelope, pla
 """
 _MESSAGE = """
 SELECT 'message' AS what, m.at, m.id, m.inbound, m.kind, m.sender, m.recipient, m.phone, m.person, m.conversation,
-  m.subject, m.text, m.cut, m.rule, m.report_to, m.notify, m.orcpt, m.envid, m.message_id FROM message AS m WHERE
-  m.id = ?
+  m.subject, m.text, m.cut, m.rule, m.report_to, m.notify, m.orcpt, m.envid, m.message_id, m.klass FROM message AS
+  m WHERE m.id = ?
 """
 _DELIVERY = """
 SELECT 'delivery' AS what, m.at, d.id, d.message, d.kind, d.courier, d.lane, d.number, d."to", d.phone, d.person,
   d.sender, d.segments, d.fate, d.reason, d.priority, d.due_at, d.expires_at, d.attempt AS attempts_started,
-  d.posted_at, d.lookups, d.resends, d.remote_id, d.code, d.note, d.bounce, d.conversational, d.ways, d.lease_until
-  IS NOT NULL AS leased FROM delivery AS d LEFT JOIN message AS m ON m.id = d.message WHERE d.id = ?
+  d.posted_at, d.lookups, d.resends, d.remote_id, d.code, d.note, d.bounce, d.conversational, d.ways,
+  coalesce(json_array_length(d.parcel, '$.media'), 0) AS pictures, d.lease_until IS NOT NULL AS leased FROM delivery AS
+  d LEFT JOIN message AS m ON m.id = d.message WHERE d.id = ?
 """
 _ATTEMPTS = """
 SELECT attempt, started_at, ended_at, outcome, code, note, remote_id, ms FROM attempt WHERE delivery = ? ORDER BY
@@ -36,8 +39,8 @@ _RECEIPTS = """
 SELECT at, inbound, source, fate, code, note, remote_id, changed FROM receipt WHERE delivery = ? ORDER BY seq
 """
 _CONSENTS = """
-SELECT 'consent' AS what, at, id, seq, brand, phone, action, klass, method, evidence, disclosure, recorded_by, raw
-  FROM consent WHERE phone = ? ORDER BY seq
+SELECT 'consent' AS what, at, id, seq, brand, phone, action, klass, method, evidence, disclosure, recorded_by, raw,
+  number FROM consent WHERE phone = ? ORDER BY seq
 """
 # Each by the index on what it asks for.
 _MESSAGES_OF_INBOUND = "SELECT id FROM message WHERE inbound = ? ORDER BY seq LIMIT 1000"
@@ -115,7 +118,8 @@ def _told(
         row["envelope" if row["kind"] == "mail" else "event"] = json.loads(row.pop("envelope"))
     people = sorted(phones or {row["phone"] for row in (*told, *came) if row["phone"]})
     entries = [row for phone in people for row in shown(connection, _CONSENTS, (phone,))]
-    return sorted([*came, *entries, *told, *sent], key=_when)
+    asked = [row for phone in people for row in questions.told(connection, phone)]
+    return sorted([*came, *entries, *told, *sent, *asked], key=_when)
 
 
 def _names(connection: apsw.Connection, sql: str, bindings: apsw.Bindings) -> list[str]:

@@ -5,6 +5,7 @@
     story          id or phone, limit=20               see story.py
     consents       phone=None, limit=1000, offset=0    the ledger in its order
     conversations  phone=None, limit=1000, offset=0    last closing first
+    questions      phone=None, limit=1000, offset=0    open ones, first closing first
     confirmations                                      by employee
     unconfirmed    since, limit=200                    paid texts without a receipt; for the daemon, so times are values
     usage          sender=None, limit=1000, offset=0   segments by sender and period, newest period first
@@ -21,10 +22,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 
 import apsw
 
 from gateway.spool.marks import unconfirmed
+from gateway.spool.questions import questions
 from gateway.spool.reports import deliveries_by, texts_in, texts_out
 from gateway.spool.rows import Shown, one, shown
 from gateway.spool.story import delivery, story
@@ -50,12 +53,12 @@ _COUNT_INBOUNDS = """
 SELECT (SELECT count(*) FROM inbound WHERE parked <> '') + (SELECT count(*) FROM inbound WHERE planned_at IS NULL)
 """
 _CONSENTS = """
-SELECT seq, id, brand, phone, at, action, klass, method, evidence, disclosure, recorded_by, raw FROM consent ORDER
-  BY seq LIMIT :limit OFFSET :offset
+SELECT seq, id, brand, phone, at, action, klass, method, evidence, disclosure, recorded_by, raw, number FROM consent
+  ORDER BY seq LIMIT :limit OFFSET :offset
 """
 _CONSENTS_OF = """
-SELECT seq, id, brand, phone, at, action, klass, method, evidence, disclosure, recorded_by, raw FROM consent WHERE
-  phone = :phone ORDER BY seq LIMIT :limit OFFSET :offset
+SELECT seq, id, brand, phone, at, action, klass, method, evidence, disclosure, recorded_by, raw, number FROM consent
+  WHERE phone = :phone ORDER BY seq LIMIT :limit OFFSET :offset
 """
 _TALK_COLUMNS = """
 SELECT id, sender, phone, job, number, subject, message_id, reply_to, opened_at, closes_at, texted_at, text,
@@ -73,8 +76,10 @@ SELECT sender, period, segments FROM spent WHERE :sender IS NULL OR sender = :se
 _RAW = "SELECT i.id, i.kind, r.raw FROM inbound AS i JOIN raw AS r ON r.inbound = i.seq WHERE i.id = ?"
 
 
-def find(connection: apsw.Connection, view: str, keys: Shown) -> list[Shown]:
-    """The rows of a named view; LookupError for a name, TypeError for a key, that is not in the list above."""
+def find(connection: apsw.Connection, view: str, keys: Shown, now: datetime) -> list[Shown]:
+    """The rows of a named view at `now`; LookupError for a name, TypeError for a key, that is not in the list above."""
+    if view == "questions":
+        return questions(connection, now=now, **keys)
     if view not in VIEWS:
         raise LookupError(f"no view is named {view}")
     return VIEWS[view](connection, **keys)

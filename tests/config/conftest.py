@@ -32,6 +32,7 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GATEWAY_CONFIG", "STATE_DIRECTORY", "CREDENTIALS_DIRECTORY", "UNSET_BY_TESTS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SET_BY_TESTS", "correct horse")
+    monkeypatch.setenv("HOOK_OF_TESTS", "nobody_can-guess-this")
 
 
 @pytest.fixture

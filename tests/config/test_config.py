@@ -159,7 +159,10 @@ def test_without_secrets_neither_token_nor_certificate_is_read(loaded: Loader) -
     tables = f'[twilio]\naccount_sid = "{ACCOUNT}"\nauth_token = {{ file = "none.secret" }}\n'
 
     assert loaded(tables=NUMBER + tables, secrets=False).twilio == TwilioSettings(
-        account_sid=ACCOUNT, auth_tokens=(), lookup_after=rules.Rules.__dataclass_fields__["lookup_after"].default
+        account_sid=ACCOUNT,
+        auth_tokens=(),
+        lookup_after=rules.Rules.__dataclass_fields__["lookup_after"].default,
+        media_hosts=("twilio.com", "twiliocdn.com", "s3-external-1.amazonaws.com"),
     )
     with pytest.raises(ConfigError):
         loaded(tables=NUMBER + tables)
@@ -188,10 +191,13 @@ host = "smtp.example.com"
 
 
 def test_rules_and_schema_agree_on_defaults(loaded: Loader) -> None:
-    found = loaded().rules
+    found = loaded(tables=NUMBER).rules
 
     assert found.text == rules.TextRules()
     assert found.policy == rules.PolicyRules()
+    assert found.numbers == (
+        rules.Number(name="service", phone=rules.Phone("+12025550100"), provider="twilio", mms=True),
+    )
 
 
 def test_one_wrong_value_does_not_hide_other_mistakes(loaded: Loader) -> None:

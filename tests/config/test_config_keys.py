@@ -1,4 +1,4 @@
-"""Every key of config.toml, at another value than its default, reaches its place in Config."""
+"""Every key of config.toml, in whole.toml at another value than its default, reaches its place in Config."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from gateway.config import (
     Config,
     Credential,
+    FlowrouteSettings,
     HttpSettings,
     Listener,
     RelaySettings,
@@ -25,96 +26,9 @@ from gateway.core.carrier import CarrierTable
 
 Loader = Callable[..., Config]
 ACCOUNT = "AC" + "0" * 32
+HOOK_SECRET = "nobody_can-guess-this"
 HASHED = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g"
-WHOLE = f"""
-domain = "SMS.Example.com"
-country = "CA"
-brand = "Example Auto"
-timezone = "America/Toronto"
-state = "var"
-database = "sqlite:texts.db"
-alarm_to = ["Admin@Example.com", "416-555-0101"]
-[smtp]
-listen = ["127.0.0.1:2525", "[::1]:2525"]
-listen_tls = []
-max_bytes = "1 MB"
-max_recipients = 5
-max_connections = 6
-max_connections_per_address = 7
-max_commands = 80
-max_queue = 90
-min_free_disk = "1 GB"
-command_timeout = "10 s"
-data_timeout = "11 s"
-session_timeout = "12 min"
-[http]
-public = ""
-public_url = "https://sms.example.com/gw/"
-admin = "[::1]:9000"
-[relay]
-host = "SMTP.example.com"
-port = 2587
-username = "gateway"
-password = {{ env = "SET_BY_TESTS" }}
-sender = "texts@example.com"
-[dns]
-servers = ["192.0.2.53"]
-[[sender]]
-name = "Jobs-1"
-networks = ["192.0.2.0/24", "2001:db8::/32"]
-login = "jobs"
-password_hash = "{HASHED}"
-mail_from = ["*@Example.com"]
-number = ["service"]
-reply_to = "desk@example.com"
-reply_fallback = "office@example.com"
-report_to = "reports@example.com"
-may_consent = true
-refuse = "mail"
-other_mail = "relay"
-bare_lf = "accept"
-segments_per_day = 5
-segments_per_month = 6
-[[number]]
-name = "service"
-phone = "416-555-0100"
-provider = "twilio"
-segments_per_second = 2
-messaging_service_sid = "MG{"0" * 32}"
-inbox = "front@example.com"
-price_per_segment = 0.0083
-[twilio]
-account_sid = "{ACCOUNT}"
-auth_token = [{{ env = "SET_BY_TESTS" }}, {{ env = "SET_BY_TESTS" }}]
-api_url = "http://127.0.0.1:9999/"
-on_unknown = "hold"
-lookup_after = ["1 s", "2 s"]
-[[employee]]
-name = "alice"
-phone = "416-555-0101"
-fallback = "provider"
-channel = "mms"
-[groups]
-techs = ["alice"]
-[text]
-subject = "prefix"
-max_segments = 3
-too_long = "cut"
-transliterate = false
-cut_after = ["Confidential"]
-job = 'RO (\\d+)'
-[replies]
-close_after = "7 d"
-[policy]
-hold_at_most = "1 h"
-countries = ["CA"]
-duplicate_window = "0 s"
-expires_after = "30 min"
-[retention]
-raw = "1 d"
-done = "2 d"
-conversations = "3 d"
-"""
+WHOLE = (Path(__file__).parent / "whole.toml").read_text(encoding="utf-8")
 
 
 def test_the_paths(loaded: Loader, tmp_path: Path) -> None:
@@ -139,6 +53,8 @@ def test_the_doors(loaded: Loader) -> None:
         command_timeout=timedelta(seconds=10),
         data_timeout=timedelta(seconds=11),
         session_timeout=timedelta(minutes=12),
+        authserv_id="mx.example.com",
+        upstream=(ip_network("192.0.2.25"), ip_network("2001:db8:25::/48")),
     )
     assert config.http == HttpSettings(
         public=None, public_url="https://sms.example.com/gw", admin=Listener("::1", 9000)
@@ -163,6 +79,17 @@ def test_the_ways_out(loaded: Loader) -> None:
         api_url="http://127.0.0.1:9999",
         on_unknown="hold",
         lookup_after=(timedelta(seconds=1), timedelta(seconds=2)),
+        poll_every=timedelta(seconds=5),
+        delete_media=True,
+        media_hosts=("media.example.com",),
+    )
+    assert config.flowroute == FlowrouteSettings(
+        access_key="0123abcd",
+        secret_key=Secret("correct horse"),
+        hook_secret=Secret(HOOK_SECRET),
+        api_url="http://[::1]:9998",
+        on_unknown="reconcile",
+        poll_every=timedelta(seconds=7),
     )
 
 
@@ -215,7 +142,11 @@ def test_the_rules(loaded: Loader) -> None:
                 messaging_service_sid="MG" + "0" * 32,
                 inbox="front@example.com",
                 price_per_segment=0.0083,
+                mms=False,
+                confirms_stop="gateway",
+                unmonitored="Nobody reads this. Call 202-555-0100.",
             ),
+            rules.Number(name="sales", phone=rules.Phone("+14165550102"), provider="flowroute"),
         ),
         employees=(
             rules.Employee(name="alice", phone=rules.Phone("+14165550101"), channel="mms", fallback="provider"),
@@ -228,17 +159,31 @@ def test_the_rules(loaded: Loader) -> None:
             transliterate=False,
             cut_after=("Confidential",),
             job=r"RO (\d+)",
+            first="{brand} says: {text}",
+            pictures="ignore",
         ),
         policy=rules.PolicyRules(
+            quiet_hours="21:00-07:00",
+            quiet_replies="hold",
+            flood_per_minute=9,
+            same_text_window=timedelta(minutes=1),
             hold_at_most=timedelta(hours=1),
             countries=("CA",),
             duplicate_window=timedelta(0),
             expires_after=timedelta(minutes=30),
         ),
         close_after=timedelta(days=7),
+        ask=True,
+        ask_wait=timedelta(minutes=5),
+        errors={
+            "30007": rules.ErrorRule(klass="retry", text="filtered"),
+            "30008": rules.ErrorRule(text="no reason"),
+        },
+        media_for=timedelta(hours=3),
         relay_sender="texts@example.com",
-        providers=frozenset({"twilio"}),
+        providers=frozenset({"twilio", "flowroute"}),
         public_url="https://sms.example.com/gw",
         on_unknown="hold",
+        unknown={"twilio": "hold", "flowroute": "reconcile"},
         lookup_after=(timedelta(seconds=1), timedelta(seconds=2)),
     )

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import Config
+from gateway.config import Config, load
 
 Loader = Callable[..., Config]
 ACCOUNT = "AC" + "0" * 32
 NUMBER = '[[number]]\nname = "service"\nphone = "202-555-0100"\nprovider = "twilio"\n'
+FLOWROUTE = '[flowroute]\naccess_key = "0123abcd"\nsecret_key = { env = "SET_BY_TESTS" }\n'
 TWILIO = f'[twilio]\naccount_sid = "{ACCOUNT}"\nauth_token = {{ env = "SET_BY_TESTS" }}\n'
 
 
@@ -20,15 +21,12 @@ def texts(config: Config) -> list[str]:
 @pytest.mark.parametrize(
     ("tables", "expected"),
     [
-        pytest.param('[policy]\nquiet_hours = "20:00-08:00"\n', "policy.quiet_hours has no effect yet", id="quiet"),
-        pytest.param("[policy]\nflood_per_minute = 5\n", "policy.flood_per_minute has no effect yet", id="flood"),
         pytest.param('[policy]\nfallback_after = "1 h"\n', "policy.fallback_after has no effect yet", id="fallback"),
-        pytest.param("[replies]\nask = true\n", "replies.ask has no effect yet", id="ask"),
-        pytest.param("vouches = true\n", "sender.vouches has no effect yet", id="vouches"),
-        pytest.param('answer_from = ["*@example.com"]\n', "sender.answer_from has no effect yet", id="answer_from"),
-        pytest.param('[[rule]]\nwhen = "x"\n', "[[rule]] has no effect yet", id="rule"),
-        pytest.param('[[template]]\nname = "ready"\n', "[[template]] has no effect yet", id="template"),
-        pytest.param('[[answer]]\nto = "x"\n', "[[answer]] has no effect yet", id="answer"),
+        pytest.param(
+            'answer_from = ["*@example.com"]\n',
+            "sender.answer_from has no effect without [smtp] listen_public, where such answers come in",
+            id="answers without a door",
+        ),
         pytest.param(
             NUMBER,
             "texts to customers by number 'service' are refused until [twilio] is configured",
@@ -36,10 +34,35 @@ def texts(config: Config) -> list[str]:
         ),
         pytest.param(
             NUMBER.replace("twilio", "flowroute"),
-            "texts by number 'service' are refused: flowroute is not supported yet",
-            id="provider of a later version",
+            "texts to customers by number 'service' are refused until [flowroute] is configured",
+            id="number without an account of its provider",
         ),
         pytest.param(TWILIO, "[twilio] is configured, but there is no [[number]] to text from", id="no number"),
+        pytest.param(
+            NUMBER + TWILIO + FLOWROUTE,
+            "[flowroute] is configured, but there is no [[number]] to text from",
+            id="no number of that account",
+        ),
+        pytest.param(
+            '[[template]]\nname = "visit"\ntext = "See you at 5. Reply CANCEL to cancel your visit."\n',
+            "template.text invites people to answer CANCEL, which is taken for a STOP: no text goes to them any more",
+            id="a template that invites a keyword",
+        ),
+        pytest.param(
+            '[[answer]]\nname = "visit"\ntext = "Text YES to confirm."\n',
+            "answer.text invites people to answer YES, which is taken for a START",
+            id="an answer that invites a keyword",
+        ),
+        pytest.param(
+            '[text]\nfirst = "{text} Reply INFO for the price."\n',
+            "text.first invites people to answer INFO, which is taken for a question for help",
+            id="a first text that invites a keyword",
+        ),
+        pytest.param(
+            NUMBER + 'unmonitored = "Nobody reads this. Reply END to end the call."\n' + TWILIO,
+            "number.unmonitored invites people to answer END, which is taken for a STOP: no text goes to them any more",
+            id="an unmonitored number that invites a keyword",
+        ),
         pytest.param(
             'login = "jobs"\npassword_hash = "$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHRzYWx0$'
             'aGFzaGhhc2hoYXNoaGFzaGhhc2hoYXNoaGFzaGhhc2g"\n',
@@ -66,6 +89,14 @@ def test_what_the_admin_should_know_is_a_warning(loaded: Loader, tables: str, ex
             id="defaults that are written out",
         ),
         pytest.param(NUMBER + TWILIO, [], id="number and account"),
+        pytest.param(NUMBER.replace("twilio", "flowroute") + FLOWROUTE, [], id="number and account of the other"),
+        pytest.param(
+            'vouches = true\n[replies]\nask = true\n[policy]\nquiet_hours = "20:00-08:00"\nflood_per_minute = 5\n'
+            '[[rule]]\nclass = "marketing"\n[[template]]\nname = "ready"\ntext = "Ready."\n'
+            '[[answer]]\nname = "closed"\ntext = "We are closed."\n',
+            [],
+            id="what works",
+        ),
     ],
 )
 def test_what_changes_nothing_is_no_warning(loaded: Loader, tables: str, expected: list[str]) -> None:
@@ -134,3 +165,15 @@ status = "unverified"
     config = loaded(tables=f'{paid}[[employee]]\nname = "alice"\nphone = "202-555-0101"\n{employee}\n')
 
     assert texts(config) == expected
+
+
+def test_the_public_door_refuses_those_who_would_enter_themselves(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(
+        'domain = "a.example"\nalarm_to = ["admin@example.com"]\n[smtp]\nlisten = ["127.0.0.1:0"]\n'
+        'listen_public = ["127.0.0.1:0"]\n[relay]\nhost = "b.example"\n'
+        '[[sender]]\nname = "jobs"\nnetworks = ["192.0.2.10"]\nanswer_from = ["*@example.com"]\n'
+    )
+
+    assert texts(load(tmp_path / "config.toml")) == [
+        "smtp.listen_public refuses mail to enroll: phones cannot enter themselves yet"
+    ]

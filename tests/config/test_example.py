@@ -20,9 +20,12 @@ NO_DEFAULT = {  # the example shows a value where the default is none, or follow
     *(("employee", key) for key in ("name", "phone", "carrier")),
     *(("", key) for key in ("domain", "brand", "state", "carriers", "employees", "alarm_to")),
     *(("smtp", key) for key in ("listen", "tls_certificate", "tls_key")),
-    *(("relay", key) for key in ("host", "port", "tls", "auth", "username", "password")),
+    *(("relay", key) for key in schema.names(schema.Relay) if key != "sender"),
+    *(("dkim", key) for key in schema.names(schema.Dkim)),
     *(("sender", key) for key in ("name", "networks", "login", "password_hash", "number")),
     *(("twilio", key) for key in ("account_sid", "auth_token")),
+    *(("flowroute", key) for key in ("access_key", "secret_key", "hook_secret")),
+    *((table, key) for table in ("rule", "template", "answer") for key in schema.names(schema.LISTS[table])),
     ("http", "public_url"),
     ("dns", "servers"),
     ("text", "job"),
@@ -68,11 +71,18 @@ def test_the_example_loads_with_everything_uncommented(loaded: Loader, tmp_path:
     (tmp_path / "carriers.toml").write_text("")
     (tmp_path / "employees.toml").write_text("")
 
-    config = loaded(whole=uncommented(), secrets=False)
+    # A login is by password or by token.
+    by_password = re.sub(
+        r"^(token|token_url|client_\w+|refresh_token|scope) = .*\n", "", uncommented(), flags=re.MULTILINE
+    )
+
+    config = loaded(whole=by_password, secrets=False)
 
     assert [e.name for e in config.rules.employees] == ["alice", "bob"]
     assert config.rules.groups == {"techs": ("alice", "bob")}
-    assert config.rules.providers == {"twilio"}
+    assert config.rules.providers == {"twilio", "flowroute"}
+    assert [rule.template for rule in config.rules.rules] == ["ready"]
+    assert [w.text for w in config.warnings] == ["[flowroute] is configured, but there is no [[number]] to text from"]
 
 
 def test_the_page_has_every_key_in_the_table_of_its_section() -> None:

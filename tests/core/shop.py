@@ -14,20 +14,25 @@ from gateway.core.model import (
     Conversation,
     Door,
     Envelope,
+    Fate,
     InboundHook,
     InboundMail,
+    Kind,
     MailAddr,
     Phone,
+    Picture,
     Reading,
     Recipient,
+    Said,
     StatusIn,
     TextIn,
 )
-from gateway.core.rules import Employee, Number, Rules, Sender
+from gateway.core.rules import Employee, Number, Rules, Sender, TextRules
 from gateway.core.work import Facts, Plan
 
 NOON = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)  # a Monday, 12:00 in New York
 DAY = timedelta(days=1)
+MINUTE = timedelta(minutes=1)
 DOMAIN = "sms.example.com"
 BRAND = "Example Auto"
 ADMIN = "admin@shop.example.com"
@@ -84,6 +89,7 @@ def rules(**changes: Any) -> Rules:
         groups={"techs": ("alice", "bob", "dave"), "twins": ("bob", "bob")},
         carriers=CARRIERS,
         providers=frozenset({"twilio"}),
+        text=TextRules(first=""),
     )
     return replace(made, **changes)
 
@@ -195,7 +201,31 @@ def facts(*entries: Consent, **changes: Any) -> Facts:
 AGREED = facts(entry("grant"))
 
 
-def planned(inbound: InboundMail | InboundHook, known: Facts, told: Rules = RULES, read: Reading | None = None) -> Plan:
+def planned(
+    inbound: InboundMail | InboundHook,
+    known: Facts,
+    told: Rules = RULES,
+    read: Reading | None = None,
+    *,
+    pictures: tuple[Picture, ...] = (),
+    now: datetime = NOON,
+) -> Plan:
     """The plan for what came in, from understanding on."""
     found = None if isinstance(inbound, InboundHook) else read or reading()
-    return plan.make(inbound, found, understand(inbound, found, told), known, told, NOON)
+    return plan.make(inbound, found, understand(inbound, found, told), known, told, now, pictures)
+
+
+def picture(kind: str = "image/jpeg", name: str = "car.jpg", **changes: Any) -> Picture:
+    """A picture of three bytes."""
+    return replace(Picture(kind=kind, name=name, data=b"abc"), **changes)
+
+
+def said(text: str = "Your car is ready.", **changes: Any) -> Said:
+    """What jobs texted a minute ago."""
+    made = Said(kind=Kind.TEXT, sender="jobs", text=text, rule="", at=NOON - MINUTE, fate=Fate.HANDED_OVER)
+    return replace(made, **changes)
+
+
+def number(name: str, **changes: Any) -> Rules:
+    """The rules with one number changed."""
+    return rules(numbers=tuple(replace(n, **changes) if n.name == name else n for n in RULES.numbers))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import shop
@@ -9,10 +10,10 @@ from hypothesis import strategies as st
 from outbox import carried, paid
 from shop import AGREED, ALICE, BOB, CAROL, DAVE, DAY, MARIA, NOON, PETER, RULES, entry, facts, talk
 
-from gateway.core.address import BadAddress, ToConversation, ToName, ToPhone
+from gateway.core.address import BadAddress, ToAsk, ToConversation, ToName, ToPhone
 from gateway.core.admit import admit, choices, followed, wants
 from gateway.core.intent import target_of
-from gateway.core.model import Door, Refusal
+from gateway.core.model import Door, Question, Refusal
 from gateway.core.route import ProviderWay
 from gateway.core.rules import Rules
 from gateway.core.work import Facts, Needs
@@ -50,7 +51,7 @@ def answer(
         pytest.param(f"b-{TOKEN}", "", "", "", id="bounce"),
         pytest.param(f"B-{TOKEN.upper()}", "", "", "", id="bounce in capitals"),
         pytest.param("b-bbbbbbbbbbbbbbbb", "550 5.1.1", "550 5.1.1", "550 5.1.1", id="unknown bounce"),
-        pytest.param(f"a-{TOKEN}", "550 5.1.1", "550 5.1.1", "550 5.1.1", id="question"),
+        pytest.param(f"a-{TOKEN}", "550 5.1.1", "550 5.7.1", "550 5.7.1", id="unknown question"),
         pytest.param("enroll", "550 5.1.1", "550 5.1.1", "550 5.1.1", id="enrolment"),
         pytest.param("postmaster", "", "", "", id="postmaster"),
         pytest.param("abuse", "", "550 5.7.1", "", id="abuse"),
@@ -126,6 +127,70 @@ def test_a_customer_is_never_texted_by_a_carrier() -> None:
 
     assert not isinstance(found, Refusal)
     assert [ProviderWay] == [type(way) for way in choice.ways]
+
+
+OUTSIDE = shop.sender("jobs", answer_from=("*@shop.example.com",))
+
+
+def question(**changes: Any) -> Facts:
+    """What is known where Maria may have meant STOP, in a conversation of jobs."""
+    made = Question(
+        id=TOKEN, kind="stop", phone=MARIA, number="service", asked_at=NOON - DAY, closes_at=NOON + DAY, sender="jobs"
+    )
+    return facts(questions={TOKEN: replace(made, **changes)})
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        pytest.param(facts(entry("grant"), conversations=(talk(),)), "", id="agreed"),
+        pytest.param(facts(conversations=(talk(heard_at=NOON - DAY),)), "", id="the person wrote"),
+        pytest.param(facts(conversations=(talk(phone=BOB),)), "", id="employee"),
+        pytest.param(
+            facts(entry("stop"), conversations=(talk(),)),
+            "550 5.7.1 +1 202-555-0143 said STOP on 2026-11-22: only a START from that phone lifts it",
+            id="opted out",
+        ),
+        pytest.param(
+            facts(entry("grant"), conversations=(talk(sender="desk"),)),
+            "550 5.7.1 this address is not for mail from outside",
+            id="a sender without answer_from",
+        ),
+        pytest.param(
+            facts(entry("grant"), conversations=(talk(sender=""),)),
+            "550 5.7.1 this address is not for mail from outside",
+            id="a stranger's text to the inbox",
+        ),
+        pytest.param(facts(), "550 5.7.1 this address is not for mail from outside", id="unknown"),
+    ],
+)
+def test_an_answer_from_outside_is_taken_for_senders_with_answer_from(known: Facts, expected: str) -> None:
+    assert expected == answer(f"r-{TOKEN}", known, sender="", door=Door.PUBLIC, told=OUTSIDE)
+
+
+@pytest.mark.parametrize(
+    ("known", "inside", "outside"),
+    [
+        pytest.param(question(), "", "", id="open"),
+        pytest.param(question(sender="desk"), "", "550 5.7.1 this address is not", id="a sender without answer_from"),
+        pytest.param(question(sender=""), "", "550 5.7.1 this address is not", id="of a stranger"),
+        pytest.param(
+            question(answered_at=NOON, answer="no"),
+            "550 5.7.1 this question has been answered",
+            "550 5.7.1 this question has been answered",
+            id="answered",
+        ),
+        pytest.param(question(closes_at=NOON), "", "550 5.7.1 this question has closed", id="closed"),
+        pytest.param(
+            question(kind="job"), "550 5.1.1 there is no such", "550 5.1.1 there is no such", id="asked by text"
+        ),
+    ],
+)
+def test_a_question_is_answered_once_by_those_whom_it_concerns(known: Facts, inside: str, outside: str) -> None:
+    for door in (Door.SUBMISSION, Door.LOCAL):
+        assert inside == answer(f"a-{TOKEN}", known, door=door, told=OUTSIDE)[: len(inside) or None]
+    assert outside == answer(f"A-{TOKEN.upper()}", known, "", Door.PUBLIC, OUTSIDE)[: len(outside) or None]
+    assert "550 5.7.1 you are not a known sender" == answer(f"a-{TOKEN}", known, "", told=OUTSIDE)[:36]
 
 
 def test_one_member_who_cannot_be_texted_does_not_keep_the_group_out() -> None:
@@ -217,7 +282,7 @@ def test_a_tag_names_the_number() -> None:
 def test_the_needs_are_what_is_read() -> None:
     tokens = (ToConversation(TOKEN), target_of(shop.at(f"b-{TOKEN}"), RULES))
     people = (ToName("techs"), ToName("mallory"), ToPhone(MARIA), target_of(shop.at("preview+carol"), RULES))
-    rest = (target_of(shop.at("optin+2025550144"), RULES), target_of(shop.at("postmaster"), RULES))
+    rest = (target_of(shop.at("optin+2025550144"), RULES), target_of(shop.at("postmaster"), RULES), ToAsk(TOKEN))
     targets = [t for t in (*tokens, *people, *rest) if not isinstance(t, BadAddress)]
     phones = frozenset({ALICE, BOB, DAVE, MARIA, CAROL, PETER})
 
@@ -226,6 +291,7 @@ def test_the_needs_are_what_is_read() -> None:
         threads=phones,
         tokens=frozenset({TOKEN}),
         bounces=frozenset({TOKEN}),
+        questions=frozenset({TOKEN}),
         employees=frozenset({"alice", "bob", "dave", "carol"}),
     ) == wants(targets, RULES)
 

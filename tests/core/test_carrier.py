@@ -70,6 +70,43 @@ def test_a_table_holds_what_the_file_says() -> None:
     assert cricket.origin == "layer 0"
 
 
+def test_a_table_holds_what_a_gateway_does_to_a_text() -> None:
+    table, problems = build(
+        """
+        [x]
+        name = "X"
+        sms.quirks = ["no_colon", "ascii", "no_colon"]
+        mms.max_bytes = 600_000
+        """
+    )
+
+    assert problems == []
+    assert table.carriers["x"].channels["sms"].quirks == ("no_colon", "ascii")
+    assert table.carriers["x"].channels["mms"].max_bytes == 600_000
+
+
+def test_a_domain_leads_to_all_carriers_whose_phones_may_answer_from_it() -> None:
+    own = """
+    [cricket]
+    aliases = ["mms.att.net", "mms.mycricket.com", "mms.mycricket.com"]
+    [local]
+    name = "Local"
+    aliases = ["txt.att.net"]
+    [local.sms]
+    status = "no_gateway"
+    """
+    table, problems = build(SHIPPED, own)
+
+    assert problems == []
+    assert table.carriers["cricket"].aliases == ("mms.att.net", "mms.mycricket.com")
+    assert table.reply_domains == {
+        "txt.att.net": ("att", "cricket", "local"),
+        "mms.att.net": ("att", "cricket"),
+        "mms.mycricket.com": ("cricket",),
+    }
+    assert carriers.by_domain(table, "mms.mycricket.com") == ()
+
+
 def test_every_brand_at_a_shared_domain_is_found() -> None:
     table, _ = build(SHIPPED)
 
@@ -119,6 +156,9 @@ WRONG_CARRIERS = [
     pytest.param(f"{NAMED}\nx.mccmnc = '310-150'", ("x", "mccmnc"), "not a list", "310-150", id="code alone"),
     pytest.param(f"{NAMED}\nx.mccmnc = [310]", ("x", "mccmnc"), "310 is not", "310-150", id="code is a number"),
     pytest.param(f"{NAMED}\nx.mccmnc = ['310150']", ("x", "mccmnc"), "'310150'", "hyphen", id="code without hyphen"),
+    pytest.param(f"{NAMED}\nx.aliases = 'a.com'", ("x", "aliases"), "not a list", "mms.att.net", id="alias alone"),
+    pytest.param(f"{NAMED}\nx.aliases = ['A.com']", ("x", "aliases"), "'A.com'", "lower case", id="alias in capitals"),
+    pytest.param(f"{NAMED}\nx.aliases = [1]", ("x", "aliases"), "1 is not", "lower case", id="alias is a number"),
     pytest.param(
         f"{NAMED}\nx.successor = 'y'", ("x", "successor"), "no carrier 'y'", "known are: x", id="no successor"
     ),
@@ -133,6 +173,11 @@ WRONG_CHANNELS = [
     pytest.param("seen = 2026-01-01T00:00:00", "seen", "not a date", "time", id="date and time"),
     pytest.param("max_chars = 0", "max_chars", "0 is not a count", "above 0", id="no characters"),
     pytest.param("max_chars = true", "max_chars", "True", "above 0", id="length is true"),
+    pytest.param("quirks = 'ascii'", "quirks", "not a list", "ascii", id="quirk alone"),
+    pytest.param("quirks = ['ascii', 'no_colons']", "quirks", "'no_colons'", "no_colon?", id="misspelt quirk"),
+    pytest.param("quirks = [['ascii']]", "quirks", "['ascii'] is not", "ascii?", id="quirk in a list"),
+    pytest.param("max_bytes = 0", "max_bytes", "0 is not a count of bytes", "above 0", id="no bytes"),
+    pytest.param("max_bytes = 5000", "max_bytes", "no pictures", "mms table", id="pictures by sms"),
     pytest.param('source = "a\\tb"', "source", "one line", "spaces", id="tab in the source"),
     pytest.param("domain = 'vtext.com '", "domain", "'vtext.com '", "spaces", id="space after the domain"),
     pytest.param("domain = 'Vtext.com'", "domain", "Vtext", "lower case", id="domain in capitals"),
@@ -213,7 +258,23 @@ TOML = st.recursive(
     lambda inner: st.one_of(
         st.lists(inner, max_size=3),
         st.dictionaries(
-            st.sampled_from(["name", "sms", "mms", "address", "domain", "status", "ends", "successor", "mccmnc", "x"]),
+            st.sampled_from(
+                [
+                    "name",
+                    "sms",
+                    "mms",
+                    "address",
+                    "domain",
+                    "status",
+                    "ends",
+                    "successor",
+                    "mccmnc",
+                    "quirks",
+                    "aliases",
+                    "max_bytes",
+                    "x",
+                ]
+            ),
             inner,
             max_size=4,
         ),

@@ -85,3 +85,11 @@ def test_a_sentence_names_the_code(code: str, otherwise: str, sentence: str) -> 
 )
 def test_a_status_is_told_in_our_words(word: str, status: str) -> None:
     assert codes.status(word) == status
+
+
+def test_the_table_lists_every_code_in_order_with_its_class_and_words() -> None:
+    rows = codes.table()
+
+    assert sorted(rows) == rows
+    assert all(codes.known(code) and klass is codes.klass(code) and words for code, klass, words in rows)
+    assert {code for code, _, _ in rows} >= codes.PICTURE

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shop import ADMIN, DOMAIN, JOBS, NOON
 
 from gateway.core import compose, mime
-from gateway.core.model import Reading
+from gateway.core.model import Picture, Reading
 
 HOSTILE = "x\r\nBcc: evil@elsewhere.example\r\n\r\nbody\n.\r\n=?utf-8?q?=0D=0ABcc:_e@x?=\x00\x85\u2028\ud800\u00e9"
 ANY = st.one_of(st.text(max_size=300), st.sampled_from([HOSTILE, HOSTILE * 9, "a" * 5000, "\u00e9" * 2000, ""]))
@@ -114,6 +114,61 @@ PLAIN = {"Date", "Message-ID", "X-Gateway-Loop", "From", "To", "MIME-Version", "
 TEXT = PLAIN | {"Reply-To", "Content-Transfer-Encoding"}
 REPLY = TEXT | {"Subject", "In-Reply-To", "References", "X-Auto-Response-Suppress"}
 MACHINE = (REPLY - {"Reply-To"}) | {"Auto-Submitted"}
+
+
+PICTURE = Picture(kind="image/jpeg", name="picture-1.jpg", data=bytes(range(256)) * 9)
+
+
+def test_pictures_are_attached_to_a_reply_under_their_names() -> None:
+    contact = Picture(kind="text/vcard", name="contact-2.vcf", data="BEGIN:VCARD\r\nFN:é".encode())
+    missing = Picture(kind="", name="file-3", data=b"", problem="it is gone")
+    raw = reply(attachments=(PICTURE, contact, missing))
+    mail = parsed(raw)
+    body = mail.get_body()
+
+    assert_sound(raw, REPLY)
+    assert mail.get_content_type() == "multipart/mixed"
+    assert body is not None
+    assert body.get_content() == "At ten?\r\n"
+    assert [
+        (a.get_content_type(), a.get_filename(), a.get_content_disposition(), a.get_payload(decode=True))
+        for a in mail.iter_attachments()
+    ] == [
+        ("image/jpeg", "picture-1.jpg", "attachment", PICTURE.data),
+        ("text/vcard", "contact-2.vcf", "attachment", contact.data),
+    ]
+    assert raw == reply(attachments=(PICTURE, contact, missing))
+    assert read(raw).text == "At ten?"
+
+
+def test_a_reply_without_pictures_is_the_same_plain_mail() -> None:
+    missing = Picture(kind="", name="file-1", data=b"", problem="it is gone")
+
+    assert reply() == reply(attachments=(missing,)) == reply(attachments=(), header=())
+    assert parsed(reply()).get_content_type() == "text/plain"
+
+
+@given(st.binary(min_size=1, max_size=400), ANY, ANY)
+def test_no_picture_breaks_out_of_its_part(data: bytes, name: str, kind: str) -> None:
+    raw = reply(attachments=(Picture(kind=kind, name=name, data=data),))
+    (found,) = parsed(raw).iter_attachments()
+
+    assert_sound(raw, REPLY)
+    assert found.get_payload(decode=True) == data
+
+
+def test_a_reply_may_bear_one_more_field() -> None:
+    raw = reply(header=("X-Shop-Closed", "until Monday\r\nBcc: evil@elsewhere.example"))
+
+    assert ("X-Shop-Closed", "until Monday Bcc: evil@elsewhere.example") in header(raw)
+    assert_sound(raw, REPLY | {"X-Shop-Closed"})
+
+
+@pytest.mark.parametrize(
+    "name", ["Bcc", "From", "x-auto-response-suppress", "X-Gateway-Loop", "X-A: b\r\nBcc", "X-", "X-é", ""]
+)
+def test_no_field_of_ours_is_written_twice_or_replaced(name: str) -> None:
+    assert reply(header=(name, "x")) == reply()
 
 
 @given(ANY, ANY, ANY, ANY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,11 +11,11 @@ from outbox import only, words, written
 from shop import AGREED, DOMAIN, JOBS, MARIA, NOON, RULES, entry, facts, mail, planned, reading, talk
 
 from gateway.core.address import BadAddress
+from gateway.core.desk import Desk
 from gateway.core.forecast import forecast
 from gateway.core.intent import target_of
-from gateway.core.model import Fate, InboundMail, Kind, Reading
-from gateway.core.outgoing import Desk
-from gateway.core.rules import Rules, TextRules
+from gateway.core.model import Fate, InboundMail, Kind, Picture, Reading
+from gateway.core.rules import PolicyRules, Rules, TextRules
 from gateway.core.work import Facts, MailParcel
 
 # design.md 5.4
@@ -25,11 +26,20 @@ KEYS = {
 
 
 def rows(
-    recipient: str, known: Facts = AGREED, told: Rules = RULES, read: Reading | None = None, **changes: Any
+    recipient: str,
+    known: Facts = AGREED,
+    told: Rules = RULES,
+    read: Reading | None = None,
+    *,
+    now: datetime = NOON,
+    pictures: tuple[Picture, ...] = (),
+    **changes: Any,
 ) -> list[dict[str, object]]:
     inbound: InboundMail = mail(recipient, **changes)
-    desk = Desk(mail=inbound, reading=read or reading(), facts=known, rules=told, now=NOON, tokens=iter(known.fresh))
-    return forecast(target_of(shop.at(recipient), told), desk)
+    desk = Desk(
+        mail=inbound, reading=read or reading(), facts=known, rules=told, now=now, tokens=iter(()), pictures=pictures
+    )
+    return forecast(target_of(shop.at(recipient), told), desk, shop.at(recipient))
 
 
 def test_a_row_tells_what_a_text_to_a_customer_would_be() -> None:
@@ -51,6 +61,8 @@ def test_a_row_tells_what_a_text_to_a_customer_would_be() -> None:
             "price": 0.01,
             "consent": "informational by paper 2026-11-22",
             "due_at": "2026-11-23T17:00:00+00:00",
+            "pictures": 0,
+            "warnings": [],
             "refused": None,
         }
     ] == rows("2025550143+sales", read=read)
@@ -89,7 +101,7 @@ def test_there_is_one_row_per_person_of_a_group() -> None:
             "2025550143",
             AGREED,
             reading(text="x" * 161),
-            shop.rules(text=TextRules(max_segments=1)),
+            shop.rules(text=TextRules(max_segments=1, first="")),
             "too long",
             id="long",
         ),
@@ -135,7 +147,8 @@ def test_a_mail_to_preview_is_answered_and_texts_nobody() -> None:
     assert (
         "to: +12025550143\nkind: customer\ntext: Your car is ready.\nencoding: GSM-7\nsegments: 1\nunits: 18\n"
         "route: twilio service +12025550100 +12025550143\n"
-        "rule: customer: twilio number service\nconsent: informational by paper 2026-11-22\n\nNothing was sent.\n"
+        "rule: customer: twilio number service\nconsent: informational by paper 2026-11-22\n"
+        "due_at: 2026-11-23T17:00:00+00:00\n\nNothing was sent.\n"
     ) == words(first)
     assert "refused: mallory is neither an employee nor a group" in words(second)
     assert () == made.writes.conversations
@@ -151,3 +164,19 @@ def test_a_preview_comes_from_the_relays_one_sender() -> None:
 def test_a_preview_of_what_is_no_address_is_refused_like_any_other() -> None:
     assert isinstance(target_of(f"preview+12@{DOMAIN}", RULES), BadAddress)
     assert Fate.REFUSED is planned(mail("preview+12", sender="lax"), facts()).writes.deliveries[0].fate
+
+
+def test_a_row_says_when_quiet_hours_let_it_go() -> None:
+    night = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
+    told = shop.rules(policy=PolicyRules(quiet_hours="20:00-08:00"))
+
+    assert "2026-11-24T13:00:00+00:00" == rows("2025550143", told=told, now=night)[0]["due_at"]
+    assert night.isoformat() == rows("bob", told=told, now=night)[0]["due_at"]
+
+
+def test_a_row_says_which_picture_cannot_go_and_why() -> None:
+    bad = shop.picture(data=b"", problem="car.jpg is too large")
+    told = shop.rules(public_url="https://sms.example.com")
+
+    assert ["car.jpg is too large"] == rows("2025550143", told=told, pictures=(bad,))[0]["warnings"]
+    assert [] == rows("bob", told=told, pictures=(bad,))[0]["warnings"]

@@ -99,7 +99,7 @@ def test_the_text_is_dated_when_it_came_in_and_not_when_it_was_planned() -> None
         pytest.param((talk(), talk(id="b", closes_at=NOON, texted_at=NOON)), TOKEN, id="a closed one"),
         pytest.param((talk(), talk(id="b", texted_at=None)), TOKEN, id="one that was never texted"),
         pytest.param((talk(id="s", sender="", job="", texted_at=NOON), talk()), "s", id="an answered stranger"),
-        pytest.param((talk(), talk(id="b", job="b")), TOKEN, id="texted at the same time: the first of the facts"),
+        pytest.param((talk(), talk(id="b", job="b")), "b", id="texted at the same time: by their names"),
     ],
 )
 def test_a_reply_belongs_to_the_job_that_caused_the_text(conversations: Any, expected: str) -> None:
@@ -132,7 +132,7 @@ def test_a_strangers_second_text_stays_in_his_conversation() -> None:
     known = talk(
         sender="", job="", number="sales", texted_at=None, closes_at=NOON - DAY, reply_to="old@shop.example.com"
     )
-    other = talk(id="b", closes_at=NOON)
+    other = talk(id="b", number="sales", closes_at=NOON)
     (heard,) = planned(text_in(), facts(conversations=(other, known))).writes.conversations
 
     assert (TOKEN, "service", INBOX) == (heard.id, "service", heard.reply_to)
@@ -269,6 +269,7 @@ def test_the_entry_of_a_keyword_tells_its_evidence() -> None:
         evidence=f"text SM1 to {SERVICE}",
         recorded_by="twilio",
         raw="Stop.",
+        number=SERVICE,
     ) == entered(text_in("Stop."))
 
 

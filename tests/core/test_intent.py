@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 import shop
-from shop import BOB, MARIA, RULES, mail, reading, status_in, text_in
+from shop import BOB, MARIA, RULES, SALES, SERVICE, mail, reading, status_in, text_in
 
 from gateway.core.address import TextAddress, ToConversation, ToName, ToPhone
 from gateway.core.intent import (
+    Answered,
     ConsentChange,
     Forward,
     Ignored,
@@ -50,7 +51,7 @@ def meant(recipient: str, read: Reading | None = None, **changes: object) -> Int
         pytest.param("abuse", Forward, id="abuse"),
         pytest.param("friend@elsewhere.example", Forward, id="foreign"),
         pytest.param("enroll", NotForUs, id="enrolment"),
-        pytest.param(f"a-{TOKEN}", NotForUs, id="question"),
+        pytest.param(f"a-{TOKEN}", Answered, id="question"),
         pytest.param("12", NotForUs, id="bad number"),
     ],
 )
@@ -178,10 +179,12 @@ def asked(inbound: shop.InboundMail | shop.InboundHook, read: Reading | None = N
                 threads=frozenset({BOB}),
                 employees=frozenset({"bob"}),
                 keys=frozenset({("jobs", BOB, "reminder")}),
+                pairs=frozenset({(SERVICE, BOB), (SALES, BOB)}),
             ),
             id="a person: consent, confirmation, conversations",
         ),
         pytest.param(f"r-{TOKEN}", Needs(tokens=frozenset({TOKEN})), id="a conversation"),
+        pytest.param(f"a-{TOKEN}", Needs(questions=frozenset({TOKEN})), id="a question"),
         pytest.param(f"b-{TOKEN}", Needs(bounces=frozenset({TOKEN})), id="a bounce"),
         pytest.param("optout+2025550143", Needs(phones=frozenset({MARIA})), id="consent"),
         pytest.param("postmaster", Needs(), id="postmaster"),
@@ -196,7 +199,9 @@ def test_the_needs_of_a_text_and_of_a_status() -> None:
     named = Needs(deliveries=frozenset({"m1.1.1"}), remote_ids=frozenset({("twilio", "SM1")}))
     people = frozenset({MARIA})
 
-    assert Needs(phones=people, threads=people, keys=frozenset({("", MARIA, "")})) == asked(text_in())
+    assert Needs(phones=people, threads=people, keys=frozenset({("", MARIA, "")}), asked=people, said=people) == asked(
+        text_in()
+    )
     assert named == asked(status_in("sent"))
     assert replace(named, deliveries=frozenset()) == asked(status_in("sent", delivery=""))
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.keyword import keyword
+from gateway.core.keyword import bare, keyword, spoken
 
 STOPS = [
     "STOP",
@@ -63,6 +63,26 @@ def test_a_keyword_is_heard_in_unusual_characters(text: str, word: str) -> None:
 )  # fmt: skip
 def test_any_other_word_makes_it_a_reply(text: str) -> None:
     assert keyword(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Don\u2019t  STOP\ntexting!", "dont stop texting"),
+        ("No me escriban m\u00e1s", "no me escriban mas"),
+        ("Arr\u00eatez-vous", "arretez vous"),
+        ("under_score \U0001f44d 5pm", "under score 5pm"),
+        ("x" * 3_000, "x" * 2_000),
+    ],
+    ids=["apostrophe", "accents", "hyphen", "signs", "too long"],
+)
+def test_phrases_are_looked_for_in_bare_words(text: str, expected: str) -> None:
+    assert expected == spoken(text)
+
+
+def test_words_are_compared_without_case_and_trimmings() -> None:
+    assert "what are your hours" == bare(' "What  are your HOURS?" ')
+    assert "" == bare("x" * 101)
 
 
 @given(st.text(st.characters(exclude_categories=())))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from outbox import message, paid, told_to
 from shop import DAY, JOBS, MARIA, NOON, RULES, SALES, SERVICE, facts
 
-from gateway.core import verdict
+from gateway.core import lookup, verdict
 from gateway.core.model import Fate
 from gateway.core.rules import Rules
 from gateway.core.work import Delivery, Facts, Remote, Settlement, TextParcel, Unclear, Writes
@@ -49,7 +49,7 @@ UNKNOWN = paid(fate=Fate.UNKNOWN, reason="lookup", note="no answer", due_at=NOON
 def looked_up(
     delivery: Delivery, rows: list[Remote] | None, now: Any, told: Rules = RULES, known: Facts | None = None
 ) -> Settlement:
-    return verdict.judge_lookup(delivery, message(), rows, known or facts(), told, now)
+    return lookup.judge_lookup(delivery, message(), rows, known or facts(), told, now)
 
 
 def followed(delivery: Delivery, found: Settlement) -> Delivery:
@@ -157,7 +157,7 @@ def test_a_held_text_is_told_as_delayed() -> None:
 @pytest.mark.parametrize("rows", [None, []], ids=["never completed", "never found"])
 def test_a_text_is_held_even_when_its_message_is_gone(rows: list[Remote] | None) -> None:
     delivery = replace(UNKNOWN, lookups=2, resends=1, code="lookup-failed-19")
-    found = verdict.judge_lookup(delivery, None, rows, facts(), RULES, NOON)
+    found = lookup.judge_lookup(delivery, None, rows, facts(), RULES, NOON)
 
     assert (Fate.HELD, Writes()) == (found.fate, found.writes)
 
@@ -193,7 +193,7 @@ def test_a_text_that_was_found_is_adopted_with_what_became_of_it(status: str, fa
 
 
 def test_a_text_is_adopted_even_when_its_message_is_gone() -> None:
-    found = verdict.judge_lookup(UNKNOWN, None, [remote(status="failed")], facts(), RULES, NOON)
+    found = lookup.judge_lookup(UNKNOWN, None, [remote(status="failed")], facts(), RULES, NOON)
 
     assert (Fate.FAILED, Writes()) == (found.fate, found.writes)
 
@@ -215,9 +215,24 @@ def test_a_text_is_adopted_even_when_its_message_is_gone() -> None:
     ],
 )
 def test_the_listed_text_that_is_this_one(rows: list[Remote], expected: str | None) -> None:
-    found = verdict.matching(UNKNOWN, rows, facts())
+    found = lookup.matching(UNKNOWN, rows, facts())
 
     assert expected == (found.remote_id if found else None)
+
+
+@pytest.mark.parametrize(("listed", "sent", "fits"), [(0, 0, True), (1, 0, False), (0, 1, False), (2, 2, True)])
+def test_the_number_of_pictures_must_match(listed: int, sent: int, fits: bool) -> None:
+    assert isinstance(UNKNOWN.parcel, TextParcel)
+    delivery = replace(UNKNOWN, parcel=replace(UNKNOWN.parcel, media=("https://x/1",) * sent))
+
+    assert fits == (lookup.matching(delivery, [remote(media=listed)], facts()) is not None)
+
+
+def test_a_provider_may_have_a_rule_of_its_own_for_what_no_look_up_finds() -> None:
+    told = shop.rules(on_unknown="reconcile", unknown={"twilio": "hold"})
+
+    assert Fate.HELD is looked_up(replace(UNKNOWN, lookups=2), [], NOON + seconds(150), told).fate
+    assert Fate.WAITING is looked_up(replace(UNKNOWN, lookups=2, courier="flowroute"), [], NOON, told).fate
 
 
 def test_words_that_the_provider_made_plain_still_match() -> None:
@@ -225,7 +240,7 @@ def test_words_that_the_provider_made_plain_still_match() -> None:
         UNKNOWN, parcel=TextParcel(number=SERVICE, service="", to=MARIA, body="It\u2019s", validity_seconds=9)
     )
 
-    assert verdict.matching(curly, [remote(body="It's")], facts()) is not None
+    assert lookup.matching(curly, [remote(body="It's")], facts()) is not None
 
 
 SIDS = st.sampled_from(["SM1", "SM2", "SM3", "SM4"])
@@ -237,7 +252,7 @@ def test_a_text_of_another_delivery_is_never_adopted(listed: list[str], others: 
     by_remote = {("twilio", sid): paid(id="m2.1.1") for sid in others}
     by_remote |= {("twilio", sid): UNKNOWN for sid in own - others}
     by_remote |= {("flowroute", sid): paid(id="m3.1.1") for sid in listed}
-    found = verdict.matching(UNKNOWN, rows, facts(by_remote=by_remote))
+    found = lookup.matching(UNKNOWN, rows, facts(by_remote=by_remote))
 
     assert found is None or found.remote_id not in others
     assert (found is None) == (set(listed) <= others)

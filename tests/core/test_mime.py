@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from pathlib import Path
 
 import pytest
@@ -306,3 +307,84 @@ def test_any_arrangement_of_mail_like_bytes_has_a_clean_answer(raw: bytes) -> No
         assert all(c >= " " and c != "\x7f" for line in lines for c in line)
         assert all(c >= " " or c == "\n" for text in texts for c in text)
         assert not any("\ud800" <= c <= "\udfff" for part in (*lines, *texts) for c in part)
+
+
+FIELDS = """Subject: =?utf-8?Q?RO_1042_=E2=80=93_caf=C3=A9?=
+From: "Doe, Jo" <Jo@Jobs.example>
+To: 2025550143@sms.example.com, other@example.com
+Reply-To: <desk@jobs.example>
+Date: Mon, 23 Nov 2026 12:00:00 -0500
+X-Ready-By: =?utf-8?B?NSBwbQ==?=
+X-Ready-By: 6 pm
+X-Empty:
+Received: x
+
+Your car is ready.
+Customer: Jo Doe
+ * Vehicle (VIN):  1FT\t7W2
+K\u00fchlmittel:ja
+DATE: Friday
+Customer: somebody else
+Time:
+https://example.com/pay
+12:30 is fine
+{long}: no
+Total due: {long}
+--\x20
+Phone: below
+"""
+
+
+def test_a_mail_names_the_fields_of_its_header_and_lines() -> None:
+    found = reading(FIELDS.format(long="x" * 600).encode())
+
+    assert found.fields == {
+        "subject": "RO 1042 \u2013 caf\u00e9",
+        "from": "Jo@jobs.example",
+        "from_name": "Doe, Jo",
+        "to": "2025550143@sms.example.com",
+        "reply_to": "desk@jobs.example",
+        "x_ready_by": "5 pm",
+        "customer": "Jo Doe",
+        "vehicle_vin": "1FT 7W2",
+        "kuhlmittel": "ja",
+        "date": "Friday",
+        "total_due": "x" * 500,
+    }
+
+
+def test_no_more_than_a_hundred_lines_and_extra_headers_are_fields() -> None:
+    extra = "".join(f"X-H{n}: v\r\n" for n in range(200)).encode()
+    lines = "".join(f"k{n}: v\r\n" for n in range(200)).encode()
+    names = reading(FROM + extra + b"\r\n" + lines).fields
+
+    assert (100, 100) == (sum(n.startswith("x_h") for n in names), sum(n.startswith("k") for n in names))
+
+
+@given(st.binary(max_size=300))
+def test_every_field_has_a_legal_name_and_one_line(body: bytes) -> None:
+    for name, value in reading(FROM + b"X-" + body.replace(b"\n", b":") + b": x\r\n\r\n" + body).fields.items():
+        assert re.fullmatch("[a-z][a-z0-9_]*", name)
+        assert value.strip()
+        assert value == " ".join(value.split())
+        assert len(value) <= 500
+
+
+@pytest.mark.parametrize(
+    ("subject_patterns", "patterns", "expected"),
+    [
+        ((r"RO (\d+)",), (), {r"RO (\d+)": "7"}),
+        ((r"WO (\d+)",), (), {}),
+        ((), (r"WO (\d+)",), {r"WO (\d+)": "8"}),
+        ((), (r"RO (\d+)",), {r"RO (\d+)": "7"}),
+        ((r"WO (\d+)",), (r"WO (\d+)", r"(\d+) pm"), {r"WO (\d+)": "8", r"(\d+) pm": "5"}),
+        ((), (r"colou?r( red)?", "(end)"), {}),
+    ],
+    ids=["in the Subject", "not in the text", "in the text", "the Subject first", "both kinds", "nothing captured"],
+)
+def test_patterns_capture_what_they_name(
+    subject_patterns: tuple[str, ...], patterns: tuple[str, ...], expected: dict[str, str]
+) -> None:
+    text = "RO 9 and WO 8 at 5 pm, color" + " " * 20_000 + "end"
+
+    assert expected == mime.captures("Your RO 7", text, subject_patterns, patterns)

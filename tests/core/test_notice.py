@@ -93,7 +93,12 @@ def test_the_status_of_a_report(fate: Fate, code: str, status: str, action: str)
 
 @pytest.mark.parametrize(
     ("kind", "words_of_it"),
-    [(Kind.TEXT, "text to"), (Kind.REPLY, "reply from"), (Kind.FORWARD, "mail to")],
+    [
+        (Kind.TEXT, "text to"),
+        (Kind.REPLY, "reply from"),
+        (Kind.FORWARD, "mail to"),
+        (Kind.QUESTION, "question to"),
+    ],
 )
 def test_a_report_names_what_was_not_delivered(kind: Kind, words_of_it: str) -> None:
     (told,) = notice.failure(message(kind=kind), "no", "", Fate.FAILED, RULES, NOON).messages
@@ -119,8 +124,10 @@ def test_a_report_names_an_employee_and_who_has_no_phone() -> None:
 def test_people_come_before_machines_and_answers_before_reminders() -> None:
     order = sorted(Kind, key=lambda kind: notice.PRIORITY[kind])
 
-    assert [Kind.REPLY, Kind.PREVIEW] == order[:2]
-    assert [Kind.ALARM, Kind.REPORT, Kind.FORWARD, Kind.TEXT] == order[2:]
+    assert Kind.CONFIRMATION is order[0], "it has five minutes"
+    assert {Kind.REPLY, Kind.QUESTION, Kind.PREVIEW} == set(order[1:4])
+    assert {Kind.ANSWER, Kind.ALARM} == set(order[4:6])
+    assert [Kind.REPORT, Kind.FORWARD, Kind.TEXT] == order[6:]
 
 
 def test_a_text_that_is_held_and_then_fails_is_told_twice_and_each_once() -> None:

@@ -135,7 +135,7 @@ def test_an_unverified_carrier_works_once_the_address_is_confirmed() -> None:
 
 
 def test_what_was_cut_away_is_kept_in_the_order_of_the_mail() -> None:
-    told = shop.rules(text=TextRules(max_segments=1, too_long="cut"))
+    told = shop.rules(text=TextRules(max_segments=1, too_long="cut", first=""))
     made = planned(mail(CUSTOMER), AGREED, told, reading(text="word " * 40, cut="-- \nDesk"))
     (message,) = made.writes.messages
 

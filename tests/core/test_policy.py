@@ -7,15 +7,19 @@ import pytest
 import shop
 from hypothesis import given
 from hypothesis import strategies as st
-from shop import BOB, BRAND, BRITON, MARIA, NOON, RULES, SERVICE, entry
+from shop import BOB, BRAND, BRITON, MARIA, NOON, RULES, SALES, SERVICE, entry
 
 from gateway.core import policy
 from gateway.core.model import Consent, Phone
-from gateway.core.policy import Standing, conversational, forbids, standing, unpayable
+from gateway.core.policy import Standing, barred, conversational, forbids, standing, unpayable
 
 STOP, START, GRANT, REVOKE = entry("stop"), entry("start"), entry("grant"), entry("revoke")
 MARKETING = entry("grant", klass="marketing", id="marketing")
-ACTIONS = st.sampled_from(["grant", "revoke", "start", "stop"])
+SUSPEND, RESUME = entry("suspend"), entry("resume")
+BLOCK, BLOCK_SALES = entry("block", number=SERVICE), entry("block", number=SALES)
+VOUCHED = entry("grant", method="job_system", id="vouched")
+IMPORTED = entry("grant", method="import", id="imported")
+ACTIONS = st.sampled_from(["grant", "revoke", "start", "stop", "suspend", "resume", "block"])
 
 
 @pytest.mark.parametrize(
@@ -33,6 +37,25 @@ ACTIONS = st.sampled_from(["grant", "revoke", "start", "stop"])
         pytest.param([GRANT, STOP, START], Standing(informational=GRANT), id="a START lifts a STOP"),
         pytest.param([STOP, START], Standing(), id="a START is no consent"),
         pytest.param([START, STOP], Standing(stopped=STOP), id="an earlier START"),
+        pytest.param([GRANT, SUSPEND], Standing(informational=GRANT, suspended=SUSPEND), id="a doubt"),
+        pytest.param([SUSPEND, RESUME], Standing(), id="a doubt that was none"),
+        pytest.param([STOP, RESUME], Standing(stopped=STOP), id="a doubt that was none lifts no STOP"),
+        pytest.param([REVOKE, RESUME], Standing(revoked=REVOKE), id="nor a revocation"),
+        pytest.param([SUSPEND, STOP], Standing(stopped=STOP), id="a STOP settles a doubt"),
+        pytest.param([SUSPEND, START], Standing(), id="a START settles a doubt"),
+        pytest.param([SUSPEND, GRANT], Standing(informational=GRANT), id="a grant that a person saw settles a doubt"),
+        pytest.param(
+            [SUSPEND, VOUCHED], Standing(informational=VOUCHED, suspended=SUSPEND), id="a machine's grant does not"
+        ),
+        pytest.param([SUSPEND, IMPORTED], Standing(informational=IMPORTED, suspended=SUSPEND), id="nor does a list"),
+        pytest.param([BLOCK, BLOCK], Standing(blocked=(SERVICE,)), id="a block counts once"),
+        pytest.param([BLOCK, entry("start", number=SALES)], Standing(blocked=(SERVICE,)), id="START to another number"),
+        pytest.param([BLOCK, entry("start", number=SERVICE)], Standing(), id="START to the blocked number"),
+        pytest.param([BLOCK, BLOCK_SALES, START], Standing(), id="START to a number that was not kept"),
+        pytest.param([BLOCK, GRANT], Standing(informational=GRANT, blocked=(SERVICE,)), id="a grant lifts no block"),
+        pytest.param([VOUCHED], Standing(informational=VOUCHED), id="vouched by the job system"),
+        pytest.param([REVOKE, VOUCHED], Standing(revoked=REVOKE), id="what a machine says is below any opt-out"),
+        pytest.param([STOP, VOUCHED], Standing(stopped=STOP, informational=VOUCHED), id="and below a STOP"),
     ],
 )
 def test_the_standing_follows_from_all_entries(entries: Sequence[Consent], expected: Standing) -> None:
@@ -76,6 +99,62 @@ def test_a_conversation_counts_only_where_it_is_named() -> None:
 def test_consent_without_an_opt_out_after_it_allows(entries: list[str]) -> None:
     state = standing([entry(action) for action in (*entries, "start", "grant")], BRAND)
 
+    assert forbids(MARIA, state, RULES) is None
+
+
+@given(before=st.lists(ACTIONS), after=st.lists(ACTIONS))
+def test_no_vouching_undoes_an_opt_out(before: list[str], after: list[str]) -> None:
+    entries = [entry(action) for action in (*before, "revoke", *(a for a in after if a != "grant"))]
+    state = standing([*entries, VOUCHED], BRAND)
+
+    assert forbids(MARIA, state, RULES, vouched=True, answering=True) is not None
+
+
+@pytest.mark.parametrize(
+    ("entries", "changes", "why"),
+    [
+        pytest.param([GRANT], {"klass": "marketing"}, "has not agreed to marketing texts", id="another class"),
+        pytest.param([MARKETING], {"klass": "marketing"}, None, id="marketing"),
+        pytest.param([MARKETING, STOP], {"klass": "marketing"}, "said STOP on 2026-11-22", id="marketing and STOP"),
+        pytest.param([], {"klass": "marketing", "vouched": True}, "has not agreed to marketing texts", id="vouched"),
+        pytest.param([], {"vouched": True}, None, id="vouched, informational"),
+        pytest.param([STOP], {"vouched": True}, "said STOP on 2026-11-22", id="vouched and STOP"),
+        pytest.param([GRANT, SUSPEND], {"vouched": True}, "perhaps asked on 2026-11-22 not to be texted", id="a doubt"),
+        pytest.param([GRANT, SUSPEND], {"answering": True}, None, id="a doubt, and a person answers"),
+        pytest.param([SUSPEND], {"answering": True, "klass": "marketing"}, None, id="an answer has no class"),
+    ],
+)
+def test_class_doubt_and_vouching_decide(entries: Sequence[Consent], changes: dict[str, bool], why: str | None) -> None:
+    no = forbids(MARIA, standing(entries, BRAND), RULES, **changes)  # type: ignore[arg-type]
+
+    assert why == (no.why if no else None)
+
+
+def test_the_remedy_names_the_class_that_is_missing() -> None:
+    no = forbids(MARIA, standing([GRANT], BRAND), RULES, klass="marketing")
+
+    assert no is not None
+    assert no.remedy.endswith("--class marketing")
+
+
+@pytest.mark.parametrize(
+    ("entries", "label"),
+    [([SUSPEND], "suspended 2026-11-22"), ([], "vouched"), ([GRANT], "informational by paper 2026-11-22")],
+    ids=["a doubt", "vouched", "an entry before vouching"],
+)
+def test_a_label_tells_of_doubt_and_vouching(entries: Sequence[Consent], label: str) -> None:
+    assert label == policy.label(MARIA, standing(entries, BRAND), RULES, vouched=True)
+
+
+def test_a_block_bars_the_one_number() -> None:
+    state = standing([GRANT, BLOCK], BRAND)
+    service, sales = RULES.numbers
+    no = barred(service, state)
+
+    assert no is not None
+    assert "is blocked by the provider for our number service" == no.why
+    assert "+1 202-555-0100" in no.remedy
+    assert barred(sales, state) is None
     assert forbids(MARIA, state, RULES) is None
 
 

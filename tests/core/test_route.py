@@ -9,7 +9,7 @@ from shop import ALICE, BOB, BRITON, CAROL, DAVE, ERIN, MARIA, NOON, PETER, RULE
 
 from gateway.core.address import TextAddress, ToName, ToPhone
 from gateway.core.model import Confirmation, Conversation
-from gateway.core.route import CarrierWay, NoWay, Person, ProviderWay, Way, persons, ways
+from gateway.core.route import CarrierWay, NoWay, Person, Pool, ProviderWay, Way, persons, ways
 from gateway.core.rules import Employee, Rules
 
 TODAY = date(2026, 11, 23)
@@ -71,7 +71,7 @@ def test_of_two_employees_with_one_phone_the_first_is_meant() -> None:
     ("target", "reason"),
     [
         pytest.param(ToName("mallory"), "mallory is neither an employee nor a group", id="name"),
-        pytest.param(ToPhone(MARIA, "salse"), "no number named salse (known: service, sales)", id="tag"),
+        pytest.param(ToPhone(MARIA, "salse"), "no number or template named salse (known: service, sales)", id="tag"),
     ],
 )
 def test_an_address_that_leads_to_nobody_says_so(target: ToName | ToPhone, reason: str) -> None:
@@ -162,7 +162,7 @@ def test_an_unverified_carrier_works_for_exactly_the_address_that_was_confirmed(
     ],
 )
 def test_the_number_of_a_pool(conversation: Conversation | None, busy: list[str], sender: str, expected: str) -> None:
-    result = found(Person(phone=MARIA), sender=sender, conversation=conversation, busy=frozenset(busy))
+    result = found(Person(phone=MARIA), sender=sender, conversation=conversation, pool=Pool(busy=frozenset(busy)))
 
     assert [expected] == names(result)
 

@@ -25,7 +25,9 @@ def test_a_status_moves_the_delivery_that_its_address_names(status: str) -> None
     writes = after(status, paid(fate=Fate.UNKNOWN))
     note = f"twilio says {status}"
 
-    assert (Move(delivery="m1.1.1", fate=FATES[status], note=note, remote_id="SM1", source="twilio"),) == writes.moves
+    assert (
+        Move(delivery="m1.1.1", fate=FATES[status], note=note, remote_id="SM1", source="twilio", attempt=1),
+    ) == writes.moves
 
 
 def test_a_polled_status_is_found_by_its_remote_id() -> None:

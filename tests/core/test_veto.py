@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from outbox import carried, message, paid, told_to
 from shop import ADMIN, BOB, JOBS, NOON, RULES, entry, facts, talk
 
@@ -34,14 +36,29 @@ from gateway.core.work import Delivery, Writes
 def test_policy_is_asked_again_before_sending(
     delivery: Delivery, conversation: Any, entries: list[str], why: str
 ) -> None:
-    no = verdict.veto(delivery, conversation, facts(*(entry(a) for a in entries)), RULES, NOON)
+    no = verdict.veto(delivery, message(), conversation, facts(*(entry(a) for a in entries)), RULES, NOON)
 
     assert why == (no.why if no else None)
 
 
+@given(
+    st.sampled_from([k for k in Kind if k is not Kind.CONFIRMATION]),
+    st.sampled_from(["informational", "marketing"]),
+    st.booleans(),
+    st.lists(st.sampled_from(["grant", "stop", "revoke", "suspend", "resume", "block"])),
+)
+def test_a_stop_beats_every_kind_class_conversation_and_entry(
+    kind: Kind, klass: str, conversational: bool, later: list[str]
+) -> None:
+    known = facts(entry("grant"), entry("stop"), *(entry(action) for action in later))
+    delivery = paid(kind=kind, conversational=conversational)
+
+    assert None is not verdict.veto(delivery, message(klass=klass), talk(heard_at=NOON), known, RULES, NOON)
+
+
 def test_a_stop_keeps_an_employee_from_his_carrier_too() -> None:
-    assert None is verdict.veto(carried(), None, facts(), RULES, NOON)
-    assert None is not verdict.veto(carried(), None, facts(entry("stop", BOB)), RULES, NOON)
+    assert None is verdict.veto(carried(), message(), None, facts(), RULES, NOON)
+    assert None is not verdict.veto(carried(), message(), None, facts(entry("stop", BOB)), RULES, NOON)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +68,7 @@ def test_a_stop_keeps_an_employee_from_his_carrier_too() -> None:
 )
 def test_a_vetoed_text_is_refused_and_told(delivery: Delivery, note: str) -> None:
     stopped = facts(entry("stop"), entry("stop", BOB))
-    no = verdict.veto(delivery, None, stopped, RULES, NOON)
+    no = verdict.veto(delivery, message(), None, stopped, RULES, NOON)
     assert no is not None
     found = verdict.vetoed(delivery, message(), no, RULES, NOON)
 

@@ -14,7 +14,7 @@ import trustme
 from daemon import Daemon
 
 from gateway.config import hash_password
-from gateway.simulator.world import World
+from gateway.simulator.world import FlowrouteLogin, World
 
 SHOP = Path(__file__).with_name("shop.toml")
 ACCOUNT = "AC" + "0" * 32
@@ -42,7 +42,7 @@ class House:
     async def start(self) -> None:
         await self.daemon.start()
         if "http" in self.daemon.doors:
-            self.world.twilio.hooks.base = f"http://{self.daemon.doors['http'][0]}"
+            self.world.reach(f"http://{self.daemon.doors['http'][0]}")
 
     def merge(self, text: str) -> None:
         """Puts what `text`, a part of a config.toml, says over what stands."""
@@ -57,12 +57,27 @@ async def opened(folder: Path, differences: str = "") -> AsyncIterator[House]:
     secret.touch(mode=0o600)
     secret.write_text(token)
     _certificate(folder)
-    async with World(ACCOUNT, token, "https://sms.example.com", numbers=OURS) as world, Daemon(folder) as daemon:
+    login = _flowroute(folder)
+    world = World(ACCOUNT, token, "https://sms.example.com", numbers=OURS, flowroute=login)
+    async with world, Daemon(folder) as daemon:
         house = House(daemon, world, tomlkit.parse(SHOP.read_text()), token)
         house.merge(f'[relay]\nport = {world.mail.port}\n[twilio]\napi_url = "{world.api_url}"\n')
+        if "[flowroute]" in differences and world.flowroute is not None:
+            house.merge(f'[flowroute]\naccess_key = "{login.access_key}"\napi_url = "{world.flowroute.url}"\n')
         house.merge(differences.replace("{password_hash}", hash_password(PASSWORD)))
         house.write()
         yield house
+
+
+def _flowroute(folder: Path) -> FlowrouteLogin:
+    """The login of the Flowroute account; its two secrets lie in the files flowkey and flowhook."""
+    login = FlowrouteLogin(
+        access_key="0a1b2c3d", secret_key=secrets.token_hex(16), hook_secret=secrets.token_urlsafe(16)
+    )
+    for name, secret in (("flowkey", login.secret_key), ("flowhook", login.hook_secret)):
+        (folder / name).touch(mode=0o600)
+        (folder / name).write_text(secret)
+    return login
 
 
 def merge(under: Any, over: Mapping[str, Any]) -> None:

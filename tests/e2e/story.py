@@ -1,19 +1,22 @@
 """The language of the stories in t-*/story.txt: one line, one thing that somebody does or sees.
 
     mail FILE FROM TO[,TO] [door=NAME] [login=NAME] [notify=NEVER] [envid=X] [-> REGEX]    a mail in, and its answer
-    texts PHONE NUMBER "WORDS" [-> STATUS]       a customer's text, and what the webhook answers (200)
+    texts PHONE NUMBER "WORDS" [picture=FILE,FILE] [-> STATUS]   a customer's text, and the webhook's answer (200)
     again [-> STATUS]                            the webhook of that text once more
     forge NAME=VALUE [-> STATUS]                 the last webhook with another value and its old signature (403)
-    texted PHONE "WORDS"                         the next text to a phone by Twilio
+    texted PHONE "WORDS"                         the next text to a phone by Twilio; \\n is a new line
     gets ADDRESS FILE                            the next mail to an address or "@domain", compared with want/FILE
+    among ADDRESS FILE ...                       the next mails to it, one like each file, in any order
     run WORDS [-> CODE]                          gateway WORDS, and its exit code (0)
     stdin "WORDS"                                what the next `run` reads; \\n is a new line
     prints REGEX / hides REGEX                   what the last `run` printed, in it or not
     keys NAME,NAME                               the keys of each row of its --json
     row {JSON}                                   a row that holds these values
+    rows COUNT {JSON}                            how many rows hold these values
     event NAME [FIELD=VALUE] [FIELD=>NAME]       an event not named before; => keeps the field as {NAME}
     never NAME                                   no such event up to now
-    fault twilio|mail NAME [count=] [to=] [seconds=]      see gateway/simulator/faults.py
+    fault twilio|mail NAME [count=] [to=] [number=] [seconds=]    see gateway/simulator/faults.py
+    account NAME=yes|no ...                      confirms, blocks, advanced_opt_out: see gateway/simulator/phones.py
     script PHONE {JSON}                          what becomes of texts to PHONE, see gateway/simulator/phones.py
     clear                                        ends all faults and scripts
     posts PHONE COUNT                            how many requests for a text to PHONE came to Twilio
@@ -22,8 +25,9 @@
     guess LOGIN COUNT [-> REGEX]                 wrong passwords in one session: "535 535 535 closed"
     start, stop, kill, hup
 
-`{name}` stands for a value kept before, in stories and in mails.  Where a story ends the daemon is stopped by SIGTERM
-and must end with 0, and each text and mail that came out must have been named by the story.
+More verbs are in verbs_b.py.  `{name}` stands for a value kept before, in stories and in mails; {story} is the story's
+folder.  Where a story ends the daemon is stopped by SIGTERM and must end with 0, and each text and mail that came out
+must have been named by it.
 
 A file in want/ begins with header lines, `From:` and so on, compared as people see them; `Envelope-From:` and
 `Envelope-Options:` stand for the envelope, `Absent:` lists headers that must not be there.  The body after the blank
@@ -46,6 +50,8 @@ import aiohttp
 import aiosmtplib
 from daemon import SECONDS, Done, Event
 from house import PASSWORD, House
+from verbs_a import AccountVerbs
+from verbs_b import ByFlowroute, Verbs, pictures
 
 from gateway.simulator.hooks import signature
 from gateway.simulator.journal import Called, Mailed
@@ -59,18 +65,22 @@ _KINDS = {
     "line": r"[^\n]*",
     "any": r"(?s:.*)",
 }
-_RAW = {"prints", "hides", "row", "script", "config"}  # their line is taken as it is
+_RAW = {"prints", "hides", "row", "rows", "script", "config"}  # their line is taken as it is
 _KIND = re.compile(rf"\{{(?:(\w+)=)?({'|'.join(_KINDS)})\}}")
 _NAME = re.compile(r"\{(\w+)\}")
 
 
-class Story:
+class Story(AccountVerbs, Verbs):
     def __init__(self, house: House, folder: Path) -> None:
         self.house = house
         self.folder = folder
+        house.names["story"] = str(folder)
         self._seen_texts: set[str] = set()
         self._seen_mails: set[int] = set()
         self._seen_events: set[int] = set()
+        self.seen_by_flowroute: set[str] = set()
+        self.text: Text | None = None
+        self.mail: Mailed | None = None
         self._last = Done(0, "", "")
         self._stdin = b""
 
@@ -123,8 +133,9 @@ class Story:
         if found := re.search(r"accepted as (\S+)", said):
             self.house.names["mail"] = found[1]
 
-    async def v_texts(self, phone: str, number: str, words: str, *, expected: str = "200") -> None:
-        assert await self.house.world.customer_texts(phone, number, words) == int(expected)
+    async def v_texts(self, phone: str, number: str, words: str, *options: str, expected: str = "200") -> None:
+        media = pictures(self.folder, options)
+        assert await self.house.world.customer_texts(phone, number, words, media) == int(expected)
 
     async def v_again(self, *, expected: str = "200") -> None:
         text = [t for t in self.house.world.twilio.texts.all() if t.direction == "inbound"][-1]
@@ -168,11 +179,13 @@ class Story:
     async def v_texted(self, phone: str, words: str) -> None:
         found = await self._next(lambda: next(iter(self._new_texts(phone)), None), f"a text to {phone}")
         self._seen_texts.add(found.sid)
-        assert found.body == words, f"it is {found.body!r}"
+        self.text = found
+        assert self._match(words.replace("\\n", "\n"), found.body), f"it is {found.body!r}"
 
     async def v_gets(self, address: str, file: str) -> None:
         number, mail = await self._next(lambda: next(iter(self._new_mails(address)), None), f"a mail to {address}")
         self._seen_mails.add(number)
+        self.mail = mail
         self._compare((self.folder / "want" / file).read_text(), mail)
 
     async def v_posts(self, phone: str, count: str) -> None:
@@ -223,6 +236,11 @@ class Story:
         fits = [row for row in self._last.rows if _holds(row, wanted)]
         assert fits, self._last.out
 
+    async def v_rows(self, line: str) -> None:
+        count, _, wanted = line.partition(" ")
+        found = [row for row in self._last.rows if _holds(row, json.loads(wanted))]
+        assert len(found) == int(count), self._last.out
+
     async def v_serve(self, *, expected: str = "75") -> None:
         self._last = await self.house.daemon.command("serve")
         assert self._last.code == int(expected), self._last
@@ -233,7 +251,8 @@ class Story:
         named: dict[str, Any] = dict(option.split("=", 1) for option in options)
         faults = self.house.world.twilio.faults if where == "twilio" else self.house.world.mail.faults
         seconds = float(named["seconds"]) if "seconds" in named else None
-        faults.add(name, count=int(named.get("count", 1)), to=named.get("to", ""), seconds=seconds)
+        to, number = named.get("to", ""), named.get("number", "")
+        faults.add(name, count=int(named.get("count", 1)), to=to, number=number, seconds=seconds)
 
     async def v_script(self, line: str) -> None:
         phone, _, rest = line.partition(" ")
@@ -293,6 +312,13 @@ class Story:
                 return event
             start = at + 1
 
+    def _fits_file(self, file: str, mail: Mailed) -> bool:
+        try:
+            self._compare((self.folder / "want" / file).read_text(), mail)
+        except AssertionError:
+            return False
+        return True
+
     def _compare(self, want: str, mail: Mailed) -> None:
         head, _, body = want.partition("\n\n")
         message = mail.message
@@ -326,6 +352,8 @@ class Story:
     def _nothing_else(self) -> None:
         world = self.house.world
         assert [] == [(text.to, text.body) for text in self._new_texts()], "texts that the story does not name"
+        if world.flowroute is not None:
+            assert [] == [(text.to, text.body) for text in ByFlowroute(self).new()]
         assert [] == [m.raw.decode("utf-8", "replace") for _, m in self._new_mails()], "mails that it does not name"
         assert [] == world.surprises
         assert "" == self.house.daemon.complaints
@@ -344,7 +372,9 @@ def _body(mail: Mailed) -> str:
     shown = []
     for part in message.iter_parts():
         inner = part.get_payload()
-        if isinstance(inner, list):  # message/delivery-status: one header block after the other
+        if part.get_filename():
+            text = f"({part.get_filename()})"
+        elif isinstance(inner, list):  # message/delivery-status: one header block after the other
             text = "\n".join(str(block) for block in inner)
         else:
             text = str(part.get_payload(decode=True), "utf-8", "replace")  # type: ignore[arg-type]  # bytes of a leaf

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -118,6 +118,34 @@ async def test_a_text_is_kept_and_answered_with_an_empty_response(world: World) 
         )
     ]
     assert world.shelf.hooks[0].raw == b"\n" + urlencode(TEXT).encode()
+
+
+async def test_another_provider_is_given_the_whole_path_and_answered_200() -> None:
+    shelf, asked = Shelf(), []
+
+    class Reader:
+        def read(
+            self, path: str, query: str, headers: Mapping[str, str], body: bytes, now: datetime
+        ) -> InboundHook | HookRefused:
+            asked.append((path, query))
+            if "/s3cr3t/" not in path:
+                return HookRefused(status=404, reason="not found")
+            event = TextIn(remote_id="mdr2-1", author=THEIRS, number=Phone(OURS), text="Hi")
+            return InboundHook(id="flowroute:mdr2-1", at=now, provider="flowroute", event=event, raw=body)
+
+    door = WebDoor({"flowroute": Reader()}, shelf.keep, Noon())
+    port = await door.listen("127.0.0.1", 0)
+    async with aiohttp.ClientSession() as http:
+        world = World(shelf, f"http://127.0.0.1:{port}", port, http)
+        good = await world.post("/hooks/flowroute/s3cr3t/message?x=%2F", b"{}", {})
+        wrong = await world.post("/hooks/flowroute/guess/message", b"{}", {})
+        nowhere = await world.post("/hooks/nobody/guess/message", b"{}", {})
+    await door.close()
+
+    assert (good.status, good.text) == (200, "")
+    assert (wrong.status, wrong.text) == (nowhere.status, nowhere.text) == (404, "not found\n")
+    assert asked == [("/hooks/flowroute/s3cr3t/message", "x=%2F"), ("/hooks/flowroute/guess/message", "")]
+    assert [hook.id for hook in shelf.hooks] == ["flowroute:mdr2-1"]
 
 
 async def test_a_status_is_kept_with_its_delivery_and_attempt(world: World) -> None:

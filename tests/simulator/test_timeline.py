@@ -47,6 +47,14 @@ def test_a_plain_scene_is_blocks_without_frames_or_blanks_at_line_ends() -> None
     )
 
 
+def test_pictures_on_a_phone_and_files_of_a_mail_are_named() -> None:
+    sent = handset(replace(MARIA, bubbles=(Bubble(words="", mine=True, pictures=2),)), framed=False)
+    came = mailbox("service", [replace(LETTER, attached=("dent.jpg", "bad\x1b.pdf"))], framed=False)
+
+    assert shown(sent) == "[Maria  +1 202-555-0143]\n      > [a picture]\n        [a picture]\n\n"
+    assert shown(came).endswith("  thanks\n  [dent.jpg attached]\n  [bad .pdf attached]\n\n")
+
+
 def test_a_scene_on_a_terminal_has_panels_side_by_side_within_its_width() -> None:
     out = Console(file=io.StringIO(), width=100, force_terminal=True, color_system=None)
     lines = shown(

@@ -15,7 +15,9 @@ from gateway.core.model import (
     InboundMail,
     Kind,
     MailAddr,
+    MediaFile,
     Phone,
+    Question,
     Recipient,
     StatusIn,
     TextIn,
@@ -53,20 +55,21 @@ def prints(inbound: InboundMail, *, digest: str = "same", window: float = 3600) 
     ]
 
 
-def message(id_: str = "m1.1", *, phone: Phone | None = ANN, conversation: str = "", kind: Kind = Kind.TEXT) -> Message:
-    return Message(
+def message(id_: str = "m1.1", *, phone: Phone | None = ANN, **fields: object) -> Message:
+    made = Message(
         id=id_,
         inbound=id_.rpartition(".")[0],
-        kind=kind,
+        kind=Kind.TEXT,
         sender="jobs",
         recipient="2025550143@sms.example.com",
         phone=phone,
         person="",
-        conversation=conversation,
+        conversation="",
         subject="Your car",
         text="Your car is ready",
         at=NOON,
     )
+    return replace(made, **fields)
 
 
 def delivery(id_: str = "m1.1.1", *, phone: Phone = ANN, due_at: datetime = NOON, **fields: object) -> Delivery:
@@ -97,8 +100,9 @@ def carrier_mail(id_: str = "m1.1.1", *, to: str = "2025550143@carrier.example",
     )
 
 
-def consent(id_: str = "c1", action: str = "grant", phone: Phone = ANN) -> Consent:
-    return Consent(id=id_, brand="Example Auto", phone=phone, at=NOON, action=action, method="paper", evidence="form 7")
+def consent(id_: str = "c1", action: str = "grant", phone: Phone = ANN, *, number: str = "") -> Consent:
+    made = Consent(id=id_, brand="Example Auto", phone=phone, at=NOON, action=action, number=number)
+    return replace(made, method="paper", evidence="form 7")
 
 
 def conversation(id_: str = "talk1", *, job: str = "RO 17", sender: str = "jobs", **fields: object) -> Conversation:
@@ -118,8 +122,37 @@ def conversation(id_: str = "talk1", *, job: str = "RO 17", sender: str = "jobs"
     return replace(made, **fields)
 
 
-def move(fate: Fate, source: str = "twilio", delivery: str = "m1.1.1", **fields: str) -> Move:
-    return Move(delivery=delivery, fate=fate, source=source, **fields)
+def question(id_: str = "q1", **fields: object) -> Question:
+    made = Question(
+        id=id_,
+        kind="job",
+        phone=ANN,
+        number="service",
+        asked_at=NOON,
+        closes_at=NOON + timedelta(minutes=10),
+        text="Is it ready?",
+        options=("talk1", "talk2"),
+        deliveries=("m1.1.1",),
+    )
+    return replace(made, **fields)
+
+
+def media_file(id_: str = "f1", **fields: object) -> MediaFile:
+    """The file whose token is `id_`."""
+    made = MediaFile(
+        token=id_,
+        name="brakes.jpg",
+        kind="image/jpeg",
+        data=bytes(range(256)),
+        message="m1.1",
+        at=NOON,
+        expires_at=NOON + timedelta(days=7),
+    )
+    return replace(made, **fields)
+
+
+def move(fate: Fate, source: str = "twilio", delivery: str = "m1.1.1", **fields: object) -> Move:
+    return replace(Move(delivery=delivery, fate=fate, source=source), **fields)
 
 
 def end(outcome: str, fate: Fate, *, delivery: str = "m1.1.1", attempt: int = 1, **fields: object) -> Settlement:

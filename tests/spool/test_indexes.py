@@ -7,17 +7,34 @@ from datetime import UTC, timedelta
 from pathlib import Path
 
 import apsw
-from spooled import ANN, NOON, carrier_mail, consent, conversation, delivery, end, hook, mail, message, move, prints
+from spooled import (
+    ANN,
+    NOON,
+    OURS,
+    carrier_mail,
+    consent,
+    conversation,
+    delivery,
+    end,
+    hook,
+    mail,
+    media_file,
+    message,
+    move,
+    prints,
+    question,
+)
 
 from gateway.core.model import Fate
 from gateway.core.work import Needs, Plan, Writes
 from gateway.ports import Budget
-from gateway.spool import accept, attempt, commit, due, gather, purge, views
+from gateway.spool import accept, attempt, commit, due, gather, media, purge, views
 from gateway.spool.rows import stamp
 
 SCAN = re.compile(r"^SCAN (?!.*USING (COVERING )?INDEX)(?!.*CONSTANT ROW)")
 PAGE = re.compile(r"ORDER\s+BY\s+(d\.)?seq( DESC)?\s+LIMIT :limit")
 SMALL = re.compile(r"SCAN (spent|confirmation)")
+INNER = re.compile(r"SCAN (\(subquery-\d+\)|newest)$")  # rows of a bounded subquery, which has a line of its own
 
 
 def a_day(connection: apsw.Connection) -> None:
@@ -36,10 +53,19 @@ def a_day(connection: apsw.Connection) -> None:
         bounces=frozenset({"b"}),
         employees=frozenset({"alice"}),
         senders=frozenset({"jobs"}),
+        questions=frozenset({"q"}),
+        asked=frozenset({ANN}),
+        pairs=frozenset({(OURS, ANN)}),
+        said=frozenset({ANN}),
+        floods=frozenset({"jobs"}),
     )
     gather.gather(connection, everything, NOON, UTC)
     rows = Writes(
-        messages=(message(),), deliveries=(delivery(), carrier_mail("m1.1.2")), conversations=(conversation(),)
+        messages=(message(),),
+        deliveries=(delivery(), carrier_mail("m1.1.2")),
+        conversations=(conversation(),),
+        questions=(question(),),
+        media=(media_file(),),
     )
     (paid, free) = commit.plan(connection, Plan(inbound="m1", writes=rows), NOON, until).leased
     accept.accept(connection, second, prints(second), ())
@@ -54,16 +80,19 @@ def a_day(connection: apsw.Connection) -> None:
     moves = (move(Fate.DELIVERED, remote_id="SM2"), move(Fate.CANCELLED, "admin", delivery="m1.1.2"))
     commit.write(connection, Writes(moves=moves), NOON, until)
     commit.write(connection, Writes(moves=(move(Fate.WAITING, "admin", delivery="m1.1.2"),)), NOON, until)
+    sooner = move(Fate.WAITING, "answer", delivery="m1.1.2", due_at=NOON)
+    commit.write(connection, Writes(moves=(sooner,)), NOON, until)
     attempt.recover(connection, NOON, timedelta(seconds=20))
     accept.accept(connection, hook(), (), ())
     commit.plan(connection, Plan(inbound="twilio:SM1", parked="x"), NOON, until)
     accept.unpark(connection, "twilio:SM1")
     for view, keys in (("queue", {}), ("queue", {"all": True}), ("story", {"id": "m1"}), ("story", {"phone": ANN})):
-        views.find(connection, view, dict(keys))
-    views.find(connection, "raw", {"id": "m1"})
-    for view in ("consents", "conversations"):
-        views.find(connection, view, {"phone": ANN})
-        views.find(connection, view, {})
+        views.find(connection, view, dict(keys), NOON)
+    views.find(connection, "raw", {"id": "m1"}, NOON)
+    for view in ("consents", "conversations", "questions"):
+        views.find(connection, view, {"phone": ANN}, NOON)
+        views.find(connection, view, {}, NOON)
+    media.served(connection, "f1", NOON)
     purge.sizes(connection, Path(connection.filename), NOON, purge.Ended())
     purge.purge(connection, NOON + timedelta(days=900), {"raw": 1, "done": 1, "conversations": 1}, 10)
 
@@ -83,7 +112,7 @@ def test_every_statement_finds_its_rows_by_an_index(connection: apsw.Connection)
         for sql, bindings in seen.items()
         if not sql.startswith("PRAGMA")
         for *_, detail in connection.execute("EXPLAIN QUERY PLAN " + sql, bindings)
-        if SCAN.match(detail) and not SMALL.match(detail)
+        if SCAN.match(detail) and not SMALL.match(detail) and not INNER.match(detail)
     }
 
     assert len(seen) > 60

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from spooled import move
+from spooled import NOON, move
 
 from gateway.core.model import BAD_ENDS, Fate
 from gateway.spool.moves import may_move
@@ -30,12 +30,19 @@ ADMIN = {
     Fate.HANDED_OVER: set(),
 }
 STOP = {Fate.CANCELLED: {Fate.WAITING, Fate.HELD}, Fate.REFUSED: {Fate.WAITING, Fate.HELD}, Fate.WAITING: set()}
+ANSWER = {Fate.CANCELLED: {Fate.WAITING}, Fate.WAITING: set(), Fate.DELIVERED: set()}
 TABLE = [
     pytest.param(source, to, frozenset(expected), id=f"{source} {to}")
-    for source, rows in (("twilio", RECEIPTS), ("bounce", RECEIPTS), ("admin", ADMIN), ("stop", STOP))
+    for source, rows in (
+        ("twilio", RECEIPTS),
+        ("bounce", RECEIPTS),
+        ("admin", ADMIN),
+        ("stop", STOP),
+        ("answer", ANSWER),
+    )
     for to, expected in rows.items()
 ]
-MOVES = st.builds(move, st.sampled_from(Fate), st.sampled_from(["twilio", "bounce", "admin", "stop"]))
+MOVES = st.builds(move, st.sampled_from(Fate), st.sampled_from(["twilio", "bounce", "admin", "stop", "answer"]))
 
 
 @pytest.mark.parametrize(("source", "to", "expected"), TABLE)
@@ -50,7 +57,12 @@ def test_delivered_is_the_last_word(made, attempt: int) -> None:
 
 @given(MOVES)
 def test_no_command_reaches_what_is_being_sent(made) -> None:
-    assert not (may_move(Fate.SENDING, 1, made) and made.source in ("admin", "stop"))
+    assert not (may_move(Fate.SENDING, 1, made) and made.source in ("admin", "stop", "answer"))
+
+
+@pytest.mark.parametrize("source", ["admin", "answer"])
+def test_a_move_of_the_due_time_changes_no_fate(source: str) -> None:
+    assert {was for was in Fate if may_move(was, 1, move(Fate.WAITING, source, due_at=NOON))} == set()
 
 
 @pytest.mark.parametrize("was", [Fate.WAITING, Fate.HELD, Fate.EXPIRED, Fate.CANCELLED])

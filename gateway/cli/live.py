@@ -1,0 +1,87 @@
+"""gateway check --live: what those outside say of us before the first text, and what --fix sets there."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import asdict
+
+import click
+
+from gateway.cli.common import NO, UNAVAILABLE, load, print_json
+from gateway.config import Config
+from gateway.core.rules import Number
+from gateway.courier.twilio_account import TwilioAccount
+from gateway.courier.twilio_finding import CHANGED, UNREACHABLE, Finding
+
+_COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
+
+# Asks one party outside; with True it first sets what it can, and then also tells what was set.
+Checker = Callable[[Config, bool], Awaitable[list[Finding]]]
+
+
+def report(config_path: str | None, *, as_json: bool, fix: bool) -> None:
+    """Prints every finding; ends with 0, 1 (an error is left), 69 (somebody could not be asked) or 78."""
+    config = load(config_path)
+    found = asyncio.run(_ask(config, fix))
+    if as_json:
+        print_json(asdict(finding) for finding in found)
+    else:
+        _show(found)
+    if any(finding.what == UNREACHABLE for finding in found):
+        sys.exit(UNAVAILABLE)
+    if any(finding.level == "error" for finding in found):
+        sys.exit(NO)
+
+
+async def _ask(config: Config, fix: bool) -> list[Finding]:
+    return [finding for checker in CHECKERS for finding in await checker(config, fix)]
+
+
+async def numbers(config: Config, fix: bool) -> list[Finding]:
+    """Whether the numbers are ours, lead to us and are registered, by the word of their providers."""
+    by_twilio = [number for number in config.rules.numbers if number.provider == "twilio"]
+    elsewhere = [number for number in config.rules.numbers if number.provider != "twilio"]
+    return [*await _twilio(config, by_twilio, fix), *(_unchecked(number) for number in elsewhere)]
+
+
+async def _twilio(config: Config, ours: Sequence[Number], fix: bool) -> list[Finding]:
+    settings, public_url = config.twilio, config.http.public_url
+    if settings is None:
+        text = "there is no [twilio]: nothing can be texted from this number"
+        remedy = "name the account and its auth_token in [twilio]"
+        return [Finding(number=n.name, level="error", what="account", text=text, remedy=remedy) for n in ours]
+    account = TwilioAccount(settings.account_sid, settings.auth_tokens[0].reveal(), settings.api_url)
+    try:
+        found = await account.look(ours, public_url)
+        wrong = {finding.number for finding in found if finding.fixable}
+        if not fix or not wrong:
+            return found
+        done = [await account.point(number, public_url) for number in ours if number.name in wrong]
+        changed = [finding for finding in done if finding is not None]
+        return [*changed, *await account.look(ours, public_url)]
+    finally:
+        await account.close()
+
+
+def _unchecked(number: Number) -> Finding:
+    return Finding(number=number.name, level="ok", what="unchecked", text=f"not checked here: {number.provider}")
+
+
+CHECKERS: tuple[Checker, ...] = (numbers,)
+
+
+def _show(found: Iterable[Finding]) -> None:
+    told = list(found)
+    for finding in told:
+        word = click.style(f"{CHANGED if finding.what == CHANGED else finding.level:<8}", fg=_COLOURS[finding.level])
+        click.echo(f"{word} {f'{finding.number}: ' if finding.number else ''}{finding.text}")
+        if finding.remedy:
+            click.echo(f"{'':8} = help: {finding.remedy}")
+    counts = Counter(finding.level for finding in told)
+    shown = [
+        f"{counts[level]} {level}{'s' if counts[level] > 1 else ''}" for level in ("error", "warning") if counts[level]
+    ]
+    click.echo(", ".join(shown) or ("no errors" if told else "nothing to ask: there is no [[number]]"))

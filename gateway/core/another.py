@@ -1,0 +1,105 @@
+"""Another delivery of the same message: by the provider after the carrier, to another mailbox, without the pictures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from gateway.core import address, gsm, notice, outgoing
+from gateway.core.enclosed import as_links
+from gateway.core.intent import mailboxes
+from gateway.core.model import Confirmation, Kind
+from gateway.core.route import NoWay, Person, ways
+from gateway.core.rules import Rules
+from gateway.core.work import Delivery, Facts, MailParcel, Message, Writes
+
+
+def by_provider(delivery: Delivery, message: Message, rules: Rules, now: datetime) -> Delivery | None:
+    """The delivery by the provider after the carrier refused; None where that way is not open.
+
+    It goes out by the number that its conversation was given, and no later than the first way would have.
+    """
+    employee = rules.employee(delivery.person)
+    if not delivery.ways or employee is None:
+        return None
+    person = Person(phone=employee.phone, employee=replace(employee, carrier=""), tag=delivery.ways[0])
+    today = now.astimezone(rules.timezone).date()
+    found = ways(person, rules.sender(message.sender), rules, today=today)
+    if isinstance(found, NoWay):
+        return None
+    made = outgoing.text_by(found[0], (), message, rules, now, bounce="", k=_count(delivery) + 1)
+    return replace(
+        made, conversational=delivery.conversational, priority=delivery.priority, expires_at=delivery.expires_at
+    )
+
+
+def with_links(delivery: Delivery, now: datetime, rules: Rules) -> Delivery | None:
+    """The text with the addresses of its pictures in place of them; None where it had none."""
+    parcel = as_links(delivery)
+    if parcel is None:
+        return None
+    return Delivery(
+        id=f"{delivery.message}.{_count(delivery) + 1}",
+        message=delivery.message,
+        kind=delivery.kind,
+        courier=delivery.courier,
+        lane=delivery.lane,
+        number=delivery.number,
+        to=delivery.to,
+        phone=delivery.phone,
+        person=delivery.person,
+        sender=delivery.sender,
+        parcel=parcel,
+        segments=gsm.segments(parcel.body),
+        priority=delivery.priority,
+        due_at=now,
+        expires_at=max(delivery.expires_at, now + rules.policy.expires_after / 4),
+        conversational=delivery.conversational,
+    )
+
+
+def to_fallback(
+    delivery: Delivery, message: Message, why: str, token: str, facts: Facts, rules: Rules, now: datetime
+) -> Writes:
+    """A person's reply to the mailbox behind the one that does not take it, and a word to the admin.
+
+    Nothing where there is no other mailbox, or where this was it.
+    """
+    other = message.report_to
+    if message.kind is not Kind.REPLY or not isinstance(delivery.parcel, MailParcel):
+        return Writes()
+    if not other or _count(delivery) > 1 or address.same(other, delivery.to):
+        return Writes()
+    sender = rules.relay_sender or f"b-{token}@{rules.domain}"
+    parcel = replace(delivery.parcel, rcpt_to=other, mail_from=sender)
+    made = replace(notice.mail_delivery(message, parcel, now, bounce=token), id=f"{message.id}.2")
+    made = replace(made, lane=f"mail|{made.id}", to=other)
+    return Writes(deliveries=(made,)).joined(_told(delivery, other, why, rules, now, dict(facts.confirmations)))
+
+
+def told_of(delivery: Delivery, message: Message, rules: Rules) -> Message:
+    """The message as its failure is told: not to the mailbox that does not take it."""
+    if not address.same(delivery.to, message.report_to):
+        return message
+    # At last the first mailbox, which refused before: it may be back, and there is nobody else.
+    options = (*mailboxes(rules), message.recipient)
+    other = next((a for a in options if "@" in a and not address.same(a, delivery.to)), "")
+    return replace(message, report_to=other)
+
+
+def _told(
+    delivery: Delivery, other: str, why: str, rules: Rules, now: datetime, confirmations: dict[str, Confirmation]
+) -> Writes:
+    day = now.astimezone(rules.timezone).date()
+    key = f"mailbox.{delivery.to.replace('@', '.at.')}.{day}"
+    text = (
+        f"What people text back cannot be handed to {delivery.to}: {why}\n\n"
+        f"It went to {other} instead. Mend the mailbox, or change [[sender]] reply_to.\n"
+        f"The first reply: gateway trace {delivery.message}\n\n"
+        "Other replies to that mailbox are treated alike; this is told once a day.\n"
+    )
+    return notice.alarm(key, f"Replies do not reach {delivery.to}", text, rules, now, confirmations)
+
+
+def _count(delivery: Delivery) -> int:
+    return int(delivery.id.rpartition(".")[2])

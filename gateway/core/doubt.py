@@ -1,0 +1,185 @@
+"""A text that may be a STOP without being its word: texts by machine pause, and a person of the shop is asked once.
+
+47 CFR 64.1200(a)(10): a person may revoke consent in any reasonable way, not only by a keyword.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from gateway.core import address, compose, notice, policy, suspect
+from gateway.core import phone as phones
+from gateway.core.desk import Desk, refused
+from gateway.core.intent import Answered, mailboxes
+from gateway.core.model import Consent, Kind, Phone, Question
+from gateway.core.rules import Rules
+from gateway.core.work import Facts, MailParcel, Message, Writes
+
+_OPEN_FOR = timedelta(days=30)
+_YES = frozenset({"yes", "y", "ja", "si", "sí", "oui", "stop"})
+_NO = frozenset({"no", "n", "nein", "non", "nope"})
+_WORD = re.compile(r"[^\W\d_]+")
+
+
+def raised(facts: Facts, phone: Phone, rules: Rules) -> bool:
+    """Whether there is no point in asking: the phone is opted out, or the question stands."""
+    state = policy.standing(facts.consents.get(phone, ()), rules.brand)
+    return any((state.stopped, state.revoked, state.suspended)) or rules.employee_at(phone) is not None
+
+
+def doubt(
+    ident: str,
+    *,
+    inbound: str,
+    sender: str,
+    mailbox: str,
+    phone: Phone,
+    number: str,
+    words: str,
+    why: str,
+    source: str,
+    token: str,
+    rules: Rules,
+    now: datetime,
+) -> Writes:
+    """The pause of texts by machine, and the question by mail.
+
+    `words` are the person's, "" where the provider raised the doubt; `why` is a clause that says what was noticed;
+    `number` is the name of ours that it was about; `source` is who recorded it.
+    """
+    entry = Consent(
+        id=f"{ident}.suspend",
+        brand=rules.brand,
+        phone=phone,
+        at=now,
+        action="suspend",
+        method="keyword" if words else "provider",
+        evidence=f"{why}; question {token}"[:500],
+        recorded_by=source,
+        raw=words[:500],
+    )
+    question = Question(
+        id=token,
+        kind="stop",
+        sender=sender,
+        phone=phone,
+        number=number,
+        asked_at=now,
+        closes_at=now + _OPEN_FOR,
+        text=words[:500],
+    )
+    text = _text(phone, words, why, rules)
+    told = notice.told_message(
+        f"{ident}.question",
+        Kind.QUESTION,
+        None,
+        mailbox,
+        _subject(phone),
+        text,
+        now,
+        inbound,
+    )
+    # Nobody would know why the texts pause: where it cannot be delivered, another mailbox hears of it.
+    other = next((a for a in mailboxes(rules) if not address.same(a, mailbox)), "")
+    told = replace(told, sender=sender, rule=f"question to {mailbox}", report_to=other)
+    return Writes(consents=(entry,), questions=(question,)).joined(_mail(told, token, rules, now))
+
+
+def _mail(told: Message, token: str, rules: Rules, now: datetime, *, about: str = "") -> Writes:
+    data = compose.notice(
+        sender=notice.author(rules),
+        reply_to=f"a-{token}@{rules.domain}",
+        to=told.recipient,
+        subject=told.subject,
+        text=told.text,
+        message_id=notice.mail_id(told.id, rules),
+        at=now,
+        domain=rules.domain,
+        in_reply_to=about,
+    )
+    made = notice.mail_delivery(told, MailParcel(mail_from="", rcpt_to=told.recipient, data=data), now)
+    return Writes(messages=(told,), deliveries=(made,))
+
+
+def _subject(phone: Phone) -> str:
+    return f"Did {phones.shown(phone)} ask not to be texted?"
+
+
+def _text(phone: Phone, words: str, why: str, rules: Rules) -> str:
+    shown = phones.shown(phone)
+    said = [f"{shown} texted:", "", *(f"> {line}" for line in words.split("\n")), ""] if words else []
+    return "\n".join(
+        [
+            *said,
+            f"{why[0].upper()}{why[1:]}.",
+            "",
+            f"Is this a wish not to be texted by {rules.brand}?",
+            "",
+            "Answer this mail with yes: the phone is opted out, as if it had said STOP.",
+            "Answer this mail with no:  texts go on.",
+            "",
+            "Until then no reminders go to this phone; answers that a person writes still do.",
+            "",
+        ]
+    )
+
+
+def answered(intent: Answered, desk: Desk) -> Writes:
+    """What a person of the shop decided: opted out, or texts go on.  Anything but yes or no is asked again."""
+    question = desk.facts.questions.get(intent.token)
+    if question is None or question.kind != "stop":
+        return refused(intent.recipient, None, "there is no such question", "5.1.1", desk)
+    if question.answered_at is not None:
+        desk.notes.append(f"the question was answered with {question.answer} before")
+        return Writes()
+    found = _decision(desk.reading.answer)
+    if not found:
+        return _again(question, intent.token, desk)
+    desk.notes.append(f"the question about {question.phone} is answered: {found}")
+    done = Writes(questions=(replace(question, answered_at=desk.now, answer=found),))
+    if policy.standing(desk.facts.consents.get(question.phone, ()), desk.rules.brand).suspended is None:
+        # The person has said STOP or START since, or a new consent was given: his own word counts.
+        desk.notes.append("it changes nothing: the doubt was settled in another way since")
+        return done
+    author = desk.reading.author or desk.mail.envelope.mail_from
+    entry = Consent(
+        id=f"{desk.mail.id}.{question.id}",
+        brand=desk.rules.brand,
+        phone=question.phone,
+        at=desk.now,
+        action="stop" if found == "yes" else "resume",
+        method="mail",
+        evidence=f"question {question.id} answered {found} by {author}"[:500],
+        recorded_by=desk.mail.sender or "mail",
+        raw=question.text,
+    )
+    return replace(done, consents=(entry,))
+
+
+def _decision(words: str) -> str:
+    """ "yes" or "no" by the first word of an answer; "" for anything else.
+
+    "No more texts" is no no: what may be a STOP itself decides nothing.
+    """
+    found = _WORD.search(words[:200])
+    word = found[0].casefold() if found else ""
+    if word in _NO:
+        return "" if suspect.suspected(words) else "no"
+    return "yes" if word in _YES else ""
+
+
+def _again(question: Question, token: str, desk: Desk) -> Writes:
+    to = desk.reading.reply_to or desk.reading.author or desk.mail.envelope.mail_from
+    if not to:
+        return Writes()
+    text = "Your answer was neither yes nor no, so nothing was changed.\n\n" + _text(
+        question.phone, question.text, "one word is enough: yes or no", desk.rules
+    )
+    # Once an hour: two machines that answer each other must come to an end.
+    ident = f"{question.id}.again.{desk.now:%Y-%m-%d-%H}"
+    subject = _subject(question.phone)
+    told = notice.told_message(ident, Kind.QUESTION, None, to, subject, text, desk.now, desk.mail.id)
+    desk.notes.append(f"the question about {question.phone} is asked again: neither yes nor no")
+    return _mail(told, token, desk.rules, desk.now, about=desk.reading.message_id)

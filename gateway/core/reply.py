@@ -1,0 +1,178 @@
+"""What a person texted, as a mail on the thread of its job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from gateway.core import address, compose, notice, policy
+from gateway.core import phone as phones
+from gateway.core.intent import Reply, mailboxes
+from gateway.core.model import Consent, Conversation, InboundHook, Kind, Phone, Picture, TextIn
+from gateway.core.rules import Answer, Rules
+from gateway.core.thread import Belonging, inbox, named
+from gateway.core.work import Delivery, Facts, MailParcel, Message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """A person's text and all that the mail about it says."""
+
+    inbound: InboundHook
+    event: TextIn
+    about: Belonging
+    talk: Conversation  # of `about`, with this text in it
+    intent: Reply
+    entry: Consent | None = None  # what its keyword entered in the ledger
+    found: Answer | None = None  # the [[answer]] that fits
+    notes: tuple[str, ...] = ()  # lines in brackets
+    pictures: tuple[Picture, ...] = ()
+
+
+def phone_of(author: str, rules: Rules) -> Phone | None:
+    """The phone that can be texted back; None for a short code or a name."""
+    return phones.parse(author, rules.country) if author.startswith("+") else None
+
+
+def shown(author: str, rules: Rules) -> str:
+    """An author for people."""
+    phone = phone_of(author, rules)
+    return phones.shown(phone) if phone else author
+
+
+def message(heard: Heard, rules: Rules, now: datetime) -> Message:
+    """The message: a person's words to the mailbox of a conversation."""
+    event, talk, about = heard.event, heard.talk, heard.about
+    phone = phone_of(event.author, rules)
+    employee = rules.employee_at(event.author)
+    subject = compose.again(talk.subject) if talk.subject else f"Text from {shown(event.author, rules)}"
+    if heard.found and heard.found.subject_tag:
+        subject = f"{heard.found.subject_tag} {subject}"
+    rule = f"conversation {talk.job}" if about.known and talk.sender else f"inbox of number {_name(event, rules)}"
+    rule += "; reopened" if about.reopened else ""
+    return Message(
+        id=f"{heard.inbound.id}.1",
+        inbound=heard.inbound.id,
+        kind=Kind.REPLY,
+        sender=talk.sender,
+        recipient=talk.reply_to,
+        phone=phone,
+        person=employee.name if employee else "",
+        conversation=talk.id if phone else "",
+        subject=subject,
+        text=event.text,
+        rule=f"{rule}; [[answer]] {heard.found.place}" if heard.found else rule,
+        at=now,
+        report_to=_fallback(talk, rules),
+    )
+
+
+def delivery(made: Message, heard: Heard, facts: Facts, rules: Rules, now: datetime, bounce: str) -> Delivery:
+    """The mail itself, on the thread, in the person's name."""
+    event, talk = heard.event, heard.talk
+    local = "".join(c for c in event.author if c.isascii() and c.isalnum()).lower()
+    data = compose.reply(
+        name=shown(event.author, rules),
+        address=rules.relay_sender or f"{local or 'unknown'}@{rules.domain}",
+        answer_to=f"r-{talk.id}@{rules.domain}" if made.phone else "",
+        to=talk.reply_to,
+        subject=made.subject,
+        text="\n".join(_lines(made.phone, heard, facts, rules)),
+        message_id=notice.mail_id(event.remote_id, rules),
+        in_reply_to=talk.message_id,
+        references=(*talk.references, talk.message_id),
+        at=heard.inbound.at,
+        domain=rules.domain,
+        attachments=tuple(p for p in heard.pictures if p.data),
+        header=heard.found.header if heard.found else (),
+    )
+    parcel = MailParcel(mail_from=rules.relay_sender or f"b-{bounce}@{rules.domain}", rcpt_to=talk.reply_to, data=data)
+    return notice.mail_delivery(made, parcel, now, bounce=bounce)
+
+
+def reopened(talk: Conversation, event: TextIn, rules: Rules, now: datetime) -> Conversation:
+    """The conversation after the text: heard, and open for longer."""
+    return replace(talk, reply_to=talk.reply_to or inbox(event, rules), heard_at=now, closes_at=now + rules.close_after)
+
+
+def _lines(phone: Phone | None, heard: Heard, facts: Facts, rules: Rules) -> list[str]:
+    lines = _words(heard) + _what_it_did(heard.intent, rules)
+    for note in (*heard.notes, *_others(heard.about)):
+        lines += ["", note]
+    lines += _signed(heard.event, heard.inbound.at, rules)
+    return lines + _how_to_answer(phone, heard.entry, facts, rules) + _quoted(heard.talk, rules)
+
+
+def _words(heard: Heard) -> list[str]:
+    event = heard.event
+    good = sum(1 for p in heard.pictures if p.data)
+    bad = [p for p in heard.pictures if not p.data]
+    lines = [event.text] if event.text else [] if good else ["(no words)"]
+    if good:
+        lines += ["", f"({good} picture{'s' if good > 1 else ''} or file{'s' if good > 1 else ''} attached)"]
+    lines += [line for p in bad for line in ("", f"(One picture or file is missing: {p.problem})")]
+    if not heard.pictures and event.media:
+        lines += ["", f"({len(event.media)} picture or file came with it:)", *event.media]
+    return lines
+
+
+def _others(about: Belonging) -> Sequence[str]:
+    """Says that the text may be about another job, and which."""
+    if not about.others:
+        return [] if not about.reopened else ["[This conversation had closed; the text opened it again.]"]
+    listed = [f"- {named(talk)}" for talk in about.others]
+    return [
+        "\n".join(
+            ["[This person has other open jobs on the same number; the text may be about one of these:", *listed, "]"]
+        )
+    ]
+
+
+def _what_it_did(intent: Reply, rules: Rules) -> list[str]:
+    if intent.keyword is None:
+        return []
+    word = intent.keyword.word
+    match intent.keyword.action:
+        case "stop":
+            did = f"opts this phone out: {rules.brand} will not text it again until it texts START."
+        case "start":
+            did = "lifts an earlier STOP of this phone. It is no consent by itself."
+        case _:
+            number = rules.number_at(intent.event.number)
+            ours = number is not None and number.confirms_stop == "gateway"
+            did = f"asks for help; the {'gateway' if ours else 'provider'} answers it."
+    return ["", f"[{word} {did}]"]
+
+
+def _signed(event: TextIn, at: datetime, rules: Rules) -> list[str]:
+    local = at.astimezone(rules.timezone)
+    return ["", "-- ", f"{shown(event.author, rules)}, {local:%A %d %B %Y %H:%M %Z}, to {phones.shown(event.number)}"]
+
+
+def _how_to_answer(phone: Phone | None, entry: Consent | None, facts: Facts, rules: Rules) -> list[str]:
+    """Whether an answer to the mail will be texted, by the ledger as this text leaves it."""
+    if phone is None:
+        return ["This cannot be answered by text."]
+    known = facts.consents.get(phone, ())
+    entries = (*known, entry) if entry and all(c.id != entry.id for c in known) else known
+    no = policy.forbids(phone, policy.standing(entries, rules.brand), rules, answering=True)
+    return ["Answer this mail to text back." if no is None else f"No answer can be texted: this phone {no.why}."]
+
+
+def _quoted(talk: Conversation, rules: Rules) -> list[str]:
+    if not talk.text or talk.texted_at is None:
+        return []
+    sent = talk.texted_at.astimezone(rules.timezone)
+    return ["", f"On {sent:%Y-%m-%d %H:%M} we texted:", *(f"> {line}" for line in talk.text.split("\n"))]
+
+
+def _name(event: TextIn, rules: Rules) -> str:
+    number = rules.number_at(event.number)
+    return number.name if number else str(event.number)
+
+
+def _fallback(talk: Conversation, rules: Rules) -> str:
+    sender = rules.sender(talk.sender)
+    options = (sender.reply_fallback if sender else "", *mailboxes(rules))
+    return next((o for o in options if o and not address.same(o, talk.reply_to)), "")

@@ -1,0 +1,97 @@
+"""The flood brake, and mails through plan.make that meet it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+import shop
+from outbox import texts
+from shop import ADMIN, BOB, MARIA, MINUTE, NOON, entry, facts, mail, planned, said, talk
+
+from gateway.core import brake
+from gateway.core.model import Fate, Kind, Said
+from gateway.core.rules import PolicyRules
+
+BRAKED = shop.rules(policy=PolicyRules(flood_per_minute=5))
+WORDS = "Your car is ready."
+
+
+def why(*known: Said, count: int = 0, before: int = 0, sender: str = "jobs") -> str:
+    told = facts(said={MARIA: known}, floods={"jobs": count})
+    return brake.brakes(sender, MARIA, WORDS, before, told, BRAKED, NOON)
+
+
+@pytest.mark.parametrize(
+    ("count", "before", "held"),
+    [(4, 0, False), (5, 0, True), (3, 1, False), (3, 2, True), (0, 5, True)],
+    ids=["the last that goes", "one too many", "with one of the same mail", "with two of the same mail", "one mail"],
+)
+def test_a_sender_has_so_many_texts_a_minute(count: int, before: int, held: bool) -> None:
+    assert held == why(count=count, before=before).startswith("flood: sender jobs has sent 5 texts")
+    assert held == bool(why(count=count, before=before))
+
+
+def test_each_sender_has_a_brake_of_its_own() -> None:
+    assert "" == why(count=9, sender="desk")
+
+
+@pytest.mark.parametrize(
+    ("known", "held"),
+    [
+        pytest.param([], False, id="none"),
+        pytest.param([said()], True, id="the same a minute ago"),
+        pytest.param([said("Your bike is ready.")], False, id="other words"),
+        pytest.param([said(sender="desk")], False, id="of another sender"),
+        pytest.param([said(kind=Kind.ANSWER)], False, id="an answer of the machine"),
+        pytest.param([said(fate=Fate.REFUSED)], False, id="that did not go"),
+        pytest.param([said(at=NOON - 10 * MINUTE)], False, id="ten minutes ago"),
+        pytest.param([said(at=NOON - 10 * MINUTE + timedelta(seconds=1))], True, id="a second less"),
+        pytest.param([said(fate=Fate.HELD)], True, id="that is held"),
+    ],
+)
+def test_the_same_text_goes_to_a_phone_once(known: list[Said], held: bool) -> None:
+    assert held == bool(why(*known))
+
+
+def test_the_reason_names_the_one_that_went_and_counts_those_that_did_not() -> None:
+    sent = said(at=NOON - 3 * MINUTE)
+    held = [said(at=NOON - n * MINUTE, fate=Fate.HELD) for n in (1, 2)]
+
+    assert "flood: the same text went to this phone at 16:57:00 UTC; this is number 4" == why(*held, sent)
+    assert "at 16:58:00 UTC; this is number 3" in why(*held)
+
+
+def test_without_a_brake_nothing_is_held() -> None:
+    known = facts(said={MARIA: (said(),)}, floods={"jobs": 9999})
+
+    assert "" == brake.brakes("jobs", MARIA, WORDS, 99, known, shop.RULES, NOON)
+
+
+def test_a_flood_is_held_and_told_once_an_hour() -> None:
+    known = facts(entry("grant"), floods={"jobs": 5})
+    made = [planned(mail("2025550143", "bob", id=ident), known, BRAKED) for ident in ("m1", "m2")]
+    held = [d for p in made for d in p.writes.deliveries if d.fate is Fate.HELD]
+    alarms = [m for p in made for m in p.writes.messages if m.kind is Kind.ALARM]
+
+    assert [MARIA, "2025550112@vtext.com"] * 2 == [d.to for d in held]
+    assert {"flood"} == {d.reason for d in held}
+    assert [] == [t for p in made for t in texts(p)]
+    assert {"alarm.flood.jobs.2026-11-23-17.1"} == {m.id for m in alarms}
+    assert {ADMIN} == {m.recipient for m in alarms}
+    assert "gateway queue release --sender jobs" in alarms[0].text
+    assert alarms[0].id != brake.summary("jobs", "", NOON + timedelta(hours=1))[0]
+
+
+def test_a_mail_to_many_is_held_from_where_it_is_too_many() -> None:
+    told = shop.rules(policy=PolicyRules(flood_per_minute=2))
+    made = planned(mail("bob", "2025550143", "alice"), facts(entry("grant")), told)
+
+    assert ["waiting", "waiting", "held"] == [d.fate.value for d in made.writes.deliveries if d.kind is Kind.TEXT]
+
+
+def test_what_a_person_answers_meets_no_brake() -> None:
+    talks = (talk(heard_at=NOON), talk(id="bbbbbbbbbbbbbbbb", phone=BOB, heard_at=NOON))
+    known = facts(conversations=talks, floods={"jobs": 99})
+
+    assert [MARIA] == [d.to for d in texts(planned(mail("r-aaaaaaaaaaaaaaaa"), known, BRAKED))]

@@ -1,0 +1,104 @@
+"""Texts as the carriers send them on: each form of theirs has a mail in tests/data/mails/carriers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.core import carrier_answer
+from gateway.core.carrier_answer import Words
+from gateway.core.model import Unreadable
+
+MAILS = Path(__file__).parents[1] / "data" / "mails" / "carriers"
+
+
+def read(name: str) -> Words:
+    found = carrier_answer.words((MAILS / f"{name}.eml").read_bytes())
+    assert isinstance(found, Words)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "subject", "images"),
+    [
+        ("att_footer", "On my way, ten minutes", "", 0),
+        ("att_text_file", "The part is on the shelf", "", 1),
+        ("verizon_plain", "Done with the brakes, what is next?", "Done with the brakes, what is ...", 0),
+        ("verizon_pictures", "Look at this rotor", "Pic", 1),
+        ("tmobile_html_only", "Customer approved, go ahead", "", 0),
+        ("tmobile_text_file", "Leak is at the pan", "Engine", 1),
+        ("cricket_type_plmn", "Ok will do", "", 0),
+        ("uscellular_stop", "STOP", "", 0),
+        ("telus_text_file", "Need two more hours", "", 0),
+        ("telus_html_wrapper", "Running late", "", 1),
+        ("virgin_two_languages", "Key is under the mat", "", 0),
+        ("consumer_cellular_quoted", "Yes, after lunch", "Re: RO 4711", 0),
+        ("peoples_operator_no_text", "", "", 1),
+        ("own_link", "https://maps.example.com/lot-7", "", 0),
+    ],
+)
+def test_what_the_person_texted_is_left_of_the_carriers_mail(name: str, text: str, subject: str, images: int) -> None:
+    found = read(name)
+
+    assert (found.text, found.subject, found.images, found.link) == (text, subject, images, "")
+
+
+@pytest.mark.parametrize(
+    ("name", "link", "images"),
+    [
+        ("sprint_link", "http://pictures.sprint.example/?mivt=0123456789&shareName=MMS", 0),
+        ("bell_link", "http://mypictures.bell.example/share.do?invite=0123456789", 1),
+        ("rogers_link", "http://picturemessaging.rogers.example", 0),
+        ("telus_link", "http://mms.telus.example/do/LegacyLogin", 0),
+    ],
+)
+def test_a_mail_that_holds_only_a_link_to_the_message_says_so(name: str, link: str, images: int) -> None:
+    assert read(name) == Words(text="", gone="", subject="", link=link, images=images)
+
+
+def test_quoted_history_is_cut() -> None:
+    assert "can you take it today?" in read("consumer_cellular_quoted").gone
+
+
+PLAIN = "From: 2025550143@vtext.com\r\n\r\n"
+NOTICE = "You have received a New Message."
+
+
+@pytest.mark.parametrize(
+    ("body", "text", "link"),
+    [
+        pytest.param(f"{NOTICE}\r\nThe words", "The words", "", id="words below a notice"),
+        pytest.param(f"{NOTICE}\r\nhttp://a.example/1", "", "http://a.example/1", id="the link on the next line"),
+        pytest.param(NOTICE, "", "", id="a notice without a link"),
+        pytest.param("Sent via BlackBerry from T-Mobile", "", "", id="nothing but a footer"),
+        pytest.param("Sent via UPS, tracking 1Z", "Sent via UPS, tracking 1Z", "", id="not a footer"),
+        pytest.param("You have received a new part", "You have received a new part", "", id="not a notice"),
+        pytest.param(
+            "Ok. This message was sent using PIX from Verizon Wireless! Buy", "Ok.", "", id="a footer within a line"
+        ),
+        pytest.param("Picture\r\nMultimedia message", "Picture", "", id="a subject within the text"),
+        pytest.param("<smil><body/></smil>", "", "", id="a layout called text"),
+    ],
+)
+def test_only_what_the_carrier_wrote_is_taken_away(body: str, text: str, link: str) -> None:
+    found = carrier_answer.words(f"{PLAIN}{body}\r\n".encode())
+
+    assert isinstance(found, Words)
+    assert (found.text, found.link) == (text, link)
+
+
+def test_a_mail_beyond_the_bounds_is_unreadable() -> None:
+    assert isinstance(carrier_answer.words(b"X: " + b"a" * 300_000 + b"\r\n\r\nHi"), Unreadable)
+
+
+PIECES = st.sampled_from([path.read_bytes() for path in sorted(MAILS.glob("*.eml"))])
+
+
+@given(PIECES, st.integers(0, 3000), st.binary(max_size=12))
+def test_any_bytes_have_an_answer(mail: bytes, at: int, put: bytes) -> None:
+    found = carrier_answer.words(mail[:at] + put + mail[at:])
+
+    assert isinstance(found, Words | Unreadable)

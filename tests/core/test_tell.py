@@ -1,0 +1,115 @@
+"""The events of what was committed, and which of our numbers are at fault."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from outbox import carried, paid
+from shop import MARIA, RULES, entry, facts, mail
+from structlog.testing import capture_logs
+
+from gateway import tell
+from gateway.core.intent import Ignored, Report
+from gateway.core.model import Fate, Recipient
+from gateway.core.work import Delivery, Move, Plan, Settlement, Writes
+
+
+def planned(*moves: Move, moved: frozenset[str] | None = None, known: Any = None, **more: Any) -> tuple[Any, list[str]]:
+    made = Plan(inbound="m1", writes=Writes(moves=moves, **more.pop("writes", {})), **more)
+    with capture_logs() as lines:
+        names = frozenset(m.delivery for m in moves) if moved is None else moved
+        at_fault = tell.planned(mail("bob"), made, names, known or facts(), RULES)
+    return at_fault, [line["event"] for line in lines]
+
+
+def test_a_plan_is_told_with_all_that_it_did() -> None:
+    writes = {
+        "deliveries": tuple(paid(fate=fate) for fate in Fate),
+        "consents": tuple(
+            entry(action) for action in ("grant", "stop", "start", "revoke", "suspend", "resume", "block")
+        ),
+    }
+    _, events = planned(parked="too deep", writes=writes)
+
+    assert [
+        "inbound.parked", "plan.committed", "consent.granted", "consent.withdrawn", "consent.restored",
+        "consent.withdrawn", "consent.suspended", "consent.restored", "consent.blocked",
+    ] == events[:9]  # fmt: skip
+    assert ["delivery.expired", "delivery.held", "delivery.refused"] == sorted(events[9:])
+
+
+def move(source: str = "twilio", code: str = "", delivery: str = "m1.1.1") -> Move:
+    return Move(delivery=delivery, fate=Fate.FAILED, source=source, code=code)
+
+
+@pytest.mark.parametrize(
+    ("source", "moved", "expected"),
+    [
+        pytest.param("twilio", None, ["delivery.confirmed"], id="a status"),
+        pytest.param("bounce", None, ["delivery.bounced"], id="a bounce"),
+        pytest.param("answer", None, [], id="an answer to a question"),
+        pytest.param("twilio", frozenset(), [], id="a status that changed nothing"),
+    ],
+)
+def test_only_what_moved_is_told(source: str, moved: frozenset[str] | None, expected: list[str]) -> None:
+    assert expected == planned(move(source), moved=moved)[1][1:]
+
+
+@pytest.mark.parametrize(
+    ("delivery", "source", "code", "moved", "expected"),
+    [
+        pytest.param(paid(), "twilio", "30034", None, ("service",), id="not registered"),
+        pytest.param(paid(), "twilio", "30003", None, (), id="the phone is off"),
+        pytest.param(paid(), "twilio", "", None, (), id="no code"),
+        pytest.param(paid(), "twilio", "30034", frozenset(), (), id="known already"),
+        pytest.param(paid(), "bounce", "30034", None, (), id="not by the provider"),
+        pytest.param(carried(), "bounce", "30034", None, (), id="no number of ours"),
+        pytest.param(None, "twilio", "30034", None, (), id="no delivery of ours"),
+        pytest.param(paid(courier="flowroute"), "flowroute", "30034", None, (), id="a provider without a table"),
+    ],
+)
+def test_a_number_whose_texts_fail_for_its_own_fault_is_answered(
+    delivery: Delivery | None, source: str, code: str, moved: frozenset[str] | None, expected: tuple[str, ...]
+) -> None:
+    known = facts(deliveries={"m1.1.1": delivery} if delivery else {})
+
+    assert expected == planned(move(source, code), moved=moved, known=known)[0]
+
+
+def test_a_number_that_is_found_by_the_providers_id_is_answered_too() -> None:
+    known = facts(by_remote={("twilio", "SM1"): paid()})
+
+    assert ("service",) == planned(move(code="30034"), known=known)[0]
+
+
+def test_words_of_a_machine_are_told_as_ignored() -> None:
+    said = Recipient(address="bob@sms.example.com")
+    with capture_logs() as lines:
+        tell.ignored(mail("bob"), (Ignored(recipient=said, reason="a list"), Report(recipient=said, token="x")))
+
+    assert [("inbound.ignored", "a list")] == [(line["event"], line["reason"]) for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "fate", "event"),
+    [
+        ("accepted", Fate.HANDED_OVER, "delivery.accepted"),
+        ("deferred", Fate.WAITING, "delivery.deferred"),
+        ("deferred", Fate.EXPIRED, "delivery.expired"),
+        ("refused", Fate.FAILED, "delivery.refused"),
+        ("unclear", Fate.UNKNOWN, "delivery.unclear"),
+        ("not_found", Fate.UNKNOWN, "delivery.unclear"),
+        ("not_found", Fate.WAITING, "delivery.resent"),
+        ("not_found", Fate.HELD, "delivery.held"),
+        ("found", Fate.HANDED_OVER, "delivery.adopted"),
+        ("vetoed", Fate.REFUSED, "delivery.vetoed"),
+    ],
+)
+def test_the_end_of_an_attempt_is_one_line(outcome: str, fate: Fate, event: str) -> None:
+    end = Settlement(delivery="m1.1.1", attempt=1, outcome=outcome, fate=fate)
+    with capture_logs() as lines:
+        tell.settled(paid(), end)
+
+    assert [event] == [line["event"] for line in lines]
+    assert MARIA not in str(lines), "phones are masked"

@@ -1,0 +1,193 @@
+"""What `gateway trace` tells of each kind of row, `consent show` of the ledger, and `preview` of a mail."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from shop_store import ANN, BEN, SERVICE, gateway, shop, text_out
+
+from gateway.cli.trace import story
+from gateway.config import Config
+from gateway.core.model import Consent, Fate, InboundHook, Kind, Phone, Question, TextIn
+from gateway.core.work import Writes
+from gateway.ports import Clock
+from gateway.spool.sqlite import SqliteSpool
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def config(state: Path) -> Config:
+    return shop(state)
+
+
+@pytest.fixture
+async def spool(config: Config, clock: Any) -> AsyncIterator[SqliteSpool]:
+    opened = SqliteSpool(config.database, clock=clock, timezone=config.rules.timezone)
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+def entry(action: str, clock: Clock, *, method: str = "keyword", number: str = "", phone: Phone = ANN) -> Consent:
+    return Consent(
+        id=f"{action}.{method}.{phone}",
+        brand="Example Auto",
+        phone=phone,
+        at=clock.now(),
+        action=action,
+        method=method,
+        recorded_by="twilio",
+        number=number,
+    )
+
+
+async def told(spool: Any, capsys: Any, **keys: str) -> str:
+    """The story as it is printed."""
+    story(await spool.find("story", **keys))
+    return str(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("action", "method", "words"),
+    [
+        ("grant", "paper", "agreed"),
+        ("grant", "job_system", "agreed, says the job system"),
+        ("revoke", "verbal", "opted out"),
+        ("stop", "keyword", "said STOP"),
+        ("stop", "provider", "is opted out, says the provider"),
+        ("stop", "mail", "is opted out: the shop answered yes"),
+        ("start", "keyword", "said START"),
+        ("suspend", "keyword", "perhaps asked not to be texted"),
+        ("suspend", "provider", "perhaps asked not to be texted, says the provider"),
+        ("resume", "mail", "did not ask to stop: the shop answered no"),
+        ("block", "provider", "is blocked by the provider for one number of ours"),
+    ],
+)
+async def test_every_entry_of_the_ledger_is_told_in_words(
+    spool: Any, clock: Any, capsys: Any, action: str, method: str, words: str
+) -> None:
+    await spool.write(Writes(consents=(entry(action, clock, method=method, number=SERVICE),)))
+    shown = await told(spool, capsys, phone=ANN)
+
+    assert f"consent    {ANN} {words} (informational, {method}, recorded by twilio)" in shown
+    assert f"our number: {SERVICE}" in shown
+
+
+async def test_a_question_is_told_with_what_was_offered_what_waits_and_its_answer(
+    spool: Any, clock: Any, capsys: Any
+) -> None:
+    asked = Question(
+        id="aaaaaaaaaa",
+        kind="job",
+        phone=ANN,
+        number="service",
+        asked_at=clock.now(),
+        closes_at=clock.now() + HOUR,
+        options=("first00000", "second0000"),
+        deliveries=("twilio:SM1.1.1",),
+    )
+    doubt = replace(asked, id="bbbbbbbbbb", kind="stop", text="please stop texting me", options=(), deliveries=())
+    await spool.write(Writes(questions=(asked, doubt)))
+    before = await told(spool, capsys, phone=ANN)
+    await spool.write(Writes(questions=(replace(asked, answered_at=clock.now(), answer="2"),)))
+    after = await told(spool, capsys, phone=ANN)
+
+    assert "question   aaaaaaaaaa  which job is meant: not answered, " in before
+    assert "offered: 1 = conversation first00000, 2 = conversation second0000" in before
+    assert "waits for it: twilio:SM1.1.1" in before
+    assert "question   bbbbbbbbbb  whether it was a wish not to be texted: not answered, " in before
+    assert "about: please stop texting me" in before
+    assert "question   aaaaaaaaaa  which job is meant: answered 2 at " in after
+
+
+@pytest.mark.parametrize(
+    ("fate", "reason", "words"),
+    [
+        (Fate.WAITING, "quiet hours", "for the end of quiet hours"),
+        (Fate.WAITING, "asked which job", "for the person's answer to which job is meant"),
+        (Fate.HELD, "flood", "gateway queue release or cancel; [policy] flood_per_minute held it"),
+        (Fate.HELD, "budget", "the sender's budget is used up"),
+    ],
+)
+async def test_a_text_that_waits_says_until_when_and_for_what(
+    spool: Any, clock: Any, capsys: Any, fate: Fate, reason: str, words: str
+) -> None:
+    due = clock.now() + HOUR
+    await text_out(spool, "m1", clock.now(), outcome="", fate=fate, reason=reason, due_at=due)
+    shown = await told(spool, capsys, id="m1.1.1")
+    until = f", due {due.astimezone():%Y-%m-%d %H:%M:%S}" if fate is Fate.WAITING else ""
+
+    assert f"delivery   m1.1.1  by twilio to {ANN}: {fate} ({reason}){until}\n" in shown
+    assert words in shown
+
+
+async def test_a_reply_that_went_to_the_other_mailbox_says_so(spool: Any, clock: Any, capsys: Any) -> None:
+    await text_out(spool, "m1", clock.now(), courier="mail", kind=Kind.REPLY)
+    await text_out(spool, "m2", clock.now(), courier="mail", kind=Kind.REPLY, id="m2.1.2", to="other@example.com")
+    first, second = [await told(spool, capsys, id=ident) for ident in ("m1.1.1", "m2.1.2")]
+
+    assert "why this mailbox" not in first
+    assert "by mail to other@example.com: handed_over" in second
+    assert "why this mailbox: the one before did not take the mail" in second
+
+
+async def test_a_text_that_came_in_says_how_many_pictures_came_with_it(spool: Any, clock: Any, capsys: Any) -> None:
+    addresses = ("https://api.twilio.com/1", "https://api.twilio.com/2")
+    event = TextIn(remote_id="MM1", author=ANN, number=SERVICE, text="look", media=addresses)
+    await spool.accept(InboundHook(id="twilio:MM1", at=clock.now(), provider="twilio", event=event, raw=b"x"))
+
+    assert "text: look\n" + " " * 21 + "pictures or files: 2\n" in await told(spool, capsys, id="MM1")
+
+
+@pytest.mark.parametrize(
+    ("actions", "standing", "says"),
+    [
+        (("grant",), "granted", ""),
+        (("grant", "suspend"), "suspended", "answer the question that was mailed about it with yes or no"),
+        (("grant", "stop"), "stopped", "only a START from that phone lifts it"),
+        (("grant", "start", "block"), "granted", f"blocked by the provider for our number {SERVICE}"),
+        ((), "none", "has not agreed to texts"),
+    ],
+)
+async def test_consent_show_says_what_follows_from_the_ledger(
+    state: Path, spool: Any, clock: Any, actions: tuple[str, ...], standing: str, says: str
+) -> None:
+    await spool.write(Writes(consents=tuple(entry(a, clock, number=SERVICE, phone=BEN) for a in actions)))
+    await spool.close()
+    shown = gateway(state, "consent", "show", BEN).stdout
+
+    assert f"{BEN}: {standing}\n" in shown
+    assert says in shown
+
+
+@pytest.mark.usefixtures("config")
+@pytest.mark.parametrize(
+    ("words", "warning"),
+    [("Reply CANCEL to cancel your visit.", "the text invites the answer CANCEL"), ("Your car is ready.", "")],
+)
+def test_a_preview_warns_of_words_that_would_opt_people_out(state: Path, words: str, warning: str) -> None:
+    gateway(state, "consent", "grant", ANN, "--method", "paper", "--evidence", "form 1")
+    shown = gateway(state, "preview", ANN, "-", given=f"Subject: RO 1\n\n{words}\n").stdout
+
+    assert f"text: Example Auto: {words} Reply HELP for help, STOP to opt out.\n" in shown
+    assert (f"warning: {warning}" in shown) == bool(warning)
+    assert ("warning" in shown) == bool(warning)
+
+
+def test_a_preview_says_when_quiet_hours_let_the_text_go(state: Path) -> None:
+    shop(state)
+    path = state / "config.toml"
+    quiet = '[policy]\nquiet_hours = "00:00-23:59"\nhold_at_most = "7 d"\n[text]\nfirst = ""\n'
+    path.write_text(path.read_text() + quiet)
+    gateway(state, "consent", "grant", ANN, "--method", "paper", "--evidence", "form 1")
+    shown = gateway(state, "preview", ANN, "-", given="Subject: RO 1\n\nYour car is ready.\n").stdout
+
+    # Between 23:58 and midnight where the phone is it goes at once.
+    assert "after quiet hours" in shown or datetime.now(ZoneInfo("America/New_York")).hour in (23, 0)
