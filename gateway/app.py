@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 from prometheus_client import Gauge
 
 from gateway.config import Config, ConfigError, Listener, load
-from gateway.core.carrier import warning
 from gateway.core.model import Consent, Door
 from gateway.core.rules import Rules
 from gateway.core.work import Writes
@@ -41,7 +40,7 @@ class Serving:
 
     def __init__(self, house: House) -> None:
         self.house = house
-        config = house.config
+        config = self._begun_with = house.config
         smtp = config.smtp
         limits = Limits(
             max_bytes=smtp.max_bytes,
@@ -57,7 +56,13 @@ class Serving:
         self.mail = MailDoor(house.doorman, limits, config.rules.domain, self._tls)
         self.control = ControlDoor(house.commands.run)
         self.admin = AdminDoor(self._ready, self._gauges)
-        self.web = WebDoor(_hooks(house), house.doorman.hook, house.clock, media=house.spool.media)
+        self.web = WebDoor(
+            _hooks(house),
+            house.doorman.hook,
+            house.clock,
+            media=house.spool.media,
+            max_connections=config.http.max_connections,
+        )
         self.ports: dict[str, list[str]] = {}
         self._signal = asyncio.Event()
         self._loops: asyncio.Task[None] | None = None
@@ -88,8 +93,6 @@ class Serving:
             if listener is not None:
                 port = await _bound(listener, door.listen(listener.host, listener.port))
                 self.ports[name] = [str(Listener(listener.host, port))]
-        for text in _ending(house.config, house.clock.now()):
-            emit("carrier.warned", note=text)
         emit("engine.started", doors=self.ports, unfinished=again, state=str(house.config.state))
 
     async def _listen(self, name: str, listeners: Sequence[Listener], door: Door, *, implicit: bool) -> None:
@@ -100,6 +103,7 @@ class Serving:
     async def run(self) -> None:
         """Serves until SIGTERM or SIGINT; SIGHUP reads the rules anew."""
         self._spawn(self.house.catch_up.run())
+        self._spawn(self.house.almanac.run())
         notify("READY=1", f"STATUS=listening on {', '.join(p for ports in self.ports.values() for p in ports)}")
         assert self._loops is not None
         watching = asyncio.create_task(self._watch())
@@ -126,7 +130,7 @@ class Serving:
             self.house.reader.configure(*_read_by(fresh.rules))
         self._spawn(self._enter_employees())
         self._renew_certificate(fresh)
-        needs_restart = [name for name in _FIXED if getattr(fresh, name) != getattr(old, name)]
+        needs_restart = [name for name in _FIXED if getattr(fresh, name) != getattr(self._begun_with, name)]
         emit("config.reloaded", warnings=len(fresh.warnings), needs_restart=needs_restart)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -231,18 +235,6 @@ def _hooks(house: House) -> dict[str, HookReader]:
 
 def _numbers(house: House, provider: str) -> list[str]:
     return [n.phone for n in house.config.rules.numbers if n.provider == provider]
-
-
-def _ending(config: Config, now: datetime) -> list[str]:
-    """A sentence for each carrier gateway in use that ends soon, with the employees who will need another way."""
-    today = now.astimezone(config.rules.timezone).date()
-    used: dict[str, list[str]] = {}
-    for employee in config.rules.employees:
-        channel = config.rules.channel(employee)
-        text = warning(channel, today) if channel else ""
-        if text:
-            used.setdefault(text, []).append(employee.name)
-    return [f"{text}: {', '.join(names)}" for text, names in used.items()]
 
 
 def _employees(config: Config, now: datetime) -> tuple[Consent, ...]:

@@ -1,5 +1,5 @@
 """Asks a provider for what no webhook brought (P6): texts that came while the daemon was down, or ever without a
-public_url, and then also what became of ours.
+public_url, and what became of ours.
 
 What it finds goes the way of a webhook, under the same ids, so that hearing a thing twice changes nothing.  A text
 whose pictures cannot be asked for is not kept yet: it is found again.
@@ -59,8 +59,7 @@ class CatchUp:
             try:
                 for number in self._rules().numbers:
                     await self.texts(number)
-                if not hooks:
-                    await self.statuses()
+                await self.statuses()
             except SpoolUnavailable as error:
                 emit("spool.failed", error=str(error), during="catching up")
             except Exception as error:

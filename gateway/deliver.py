@@ -64,7 +64,7 @@ class Deliverer:
             facts = await self._facts(delivery)
             message = facts.messages.get(delivery.message)
             if delivery.fate is Fate.UNKNOWN:
-                await self._settle(delivery, await self._look_up(delivery, message, rules))
+                await self._settle(delivery, await self._look_up(delivery, message, facts, rules))
                 return None
             ended = self._ended(delivery, message, facts, rules, now)
             if ended is not None:
@@ -113,7 +113,7 @@ class Deliverer:
         if no is not None:
             return verdict.vetoed(delivery, message, no, rules, now)
         lift = timing.lifts_at(delivery, rules, now)
-        late = timing.too_late(lift, message.at, rules) if lift and message else ""
+        late = timing.too_late(lift, timing.let_go(delivery, message.at), rules) if lift and message else ""
         return verdict.expired(delivery, message, rules, now, outcome="expired", last=late) if late else None
 
     async def _waits(self, delivery: Delivery, rules: Rules, now: datetime) -> bool:
@@ -177,14 +177,16 @@ class Deliverer:
             case None:
                 return Refused(reason="there is nothing to send")
 
-    async def _look_up(self, delivery: Delivery, message: Message | None, rules: Rules) -> Settlement:
+    async def _look_up(self, delivery: Delivery, message: Message | None, facts: Facts, rules: Rules) -> Settlement:
         provider = self._providers.get(delivery.courier)
         rows = None
         if provider is not None and isinstance(delivery.parcel, TextParcel):
             rows = await provider.lookup(delivery.parcel, delivery.posted_at or delivery.due_at)
         ids = frozenset((delivery.courier, row.remote_id) for row in rows or ())
-        taken = await self._spool.gather(Needs(remote_ids=ids))
-        return lookup.judge_lookup(delivery, message, rows, taken, rules, self._clock.now())
+        people = frozenset({delivery.phone}) if delivery.phone else frozenset[Phone]()
+        # What it is found to have become may raise a question about the person.
+        taken = await self._spool.gather(Needs(remote_ids=ids, phones=people, asked=people, fresh=1))
+        return lookup.judge_lookup(delivery, message, rows, facts.joined(taken), rules, self._clock.now())
 
     async def _settle(self, delivery: Delivery, settlement: Settlement) -> None:
         committed = await self._committed(settlement)

@@ -10,17 +10,16 @@ import asyncio
 import itertools
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from gateway.core.model import Fate
 from gateway.core.rules import Rules
 from gateway.core.verdict import PAID
 from gateway.core.work import Deferred, Delivery, MailParcel, Outcome
 from gateway.deliver import Deliverer
 from gateway.events import emit, fault
 from gateway.ports import Clock, MailCourier, Provider, Spool, SpoolUnavailable
+from gateway.way import MAIL, Item, Way, way_of
 
 IN_FLIGHT = 20  # requests at once per number; Twilio bounds an account, not a number
 MAILS_AT_ONCE = 4
@@ -29,37 +28,7 @@ MAIL_BACKLOG = 1000
 MOST_BYTES = 32 << 20  # of mails in hand; more waits in the spool
 FAILING_SECONDS = 900.0  # a number whose texts fail after they were accepted: each try costs a text
 ALARM_AFTER = 5  # failures of a way in a row, about a minute
-MAIL = "mail"  # the way of deliveries without a number
 PACED_SECONDS = 20  # how much paced work of one number is kept in memory
-
-
-@dataclass(slots=True, order=True)
-class Item:
-    """A place in a queue; `delivery` None tells a worker to end.
-
-    In the order of arrival, not of age: of each conversation one text at a time is in the queue, so that one with a
-    hundred texts takes turns with one that has a single text.
-    """
-
-    priority: int
-    count: int
-    delivery: Delivery | None = field(compare=False)
-
-
-@dataclass(slots=True)
-class Way:
-    """One way out: its queue, its pace, its breaker."""
-
-    name: str
-    bound: int
-    queue: asyncio.PriorityQueue[Item] = field(default_factory=asyncio.PriorityQueue)
-    next_at: float = 0.0  # monotonic time at which the pace allows the next segment
-    open_until: float = 0.0  # breaker: monotonic time until which nothing is tried
-    failures: int = 0
-
-    @property
-    def full(self) -> bool:
-        return self.queue.qsize() >= self.bound
 
 
 class Dispatcher:
@@ -111,8 +80,8 @@ class Dispatcher:
                 # Its own settlement leased it anew, or its lease ended in the queue: one at a time, the newest state.
                 self._next[delivery.id] = delivery
                 continue
-            way = self._way(delivery.number or MAIL)
-            if way.full or (way.name == MAIL and self._bytes > MOST_BYTES):
+            way = self._way(way_of(delivery))
+            if not way.takes(delivery) or (way.name == MAIL and self._bytes > MOST_BYTES):
                 self._more = True
                 self._spawn(self._give_back(delivery, self._clock.now(), "pacing"))
             else:
@@ -126,7 +95,7 @@ class Dispatcher:
             rate = number.segments_per_second if number else 0.0
             way = Way(name=name, bound=max(IN_FLIGHT, int(rate * PACED_SECONDS)) if number else MAIL_BACKLOG)
             self._ways[name] = way
-            for _ in range(IN_FLIGHT if number else MAILS_AT_ONCE):
+            for _ in range(MAILS_AT_ONCE if name == MAIL else IN_FLIGHT):
                 self._spawn(self._worker(way))
         return self._ways[name]
 
@@ -138,7 +107,7 @@ class Dispatcher:
         way = self._way(number)
         if way.open_until < time.monotonic() + FAILING_SECONDS / 2:
             way.open_until = time.monotonic() + FAILING_SECONDS
-            way.failures = max(way.failures, 1)  # the next text that is taken says that it works again
+            way.failures, way.down = max(way.failures, 1), True  # the next text that is taken says that it works again
             reason = "its texts fail after they were accepted"
             emit("courier.down", courier=found.provider, number=number, reason=reason, code="")
 
@@ -221,42 +190,56 @@ class Dispatcher:
 
     async def _worker(self, way: Way) -> None:
         while True:
-            delivery = (await way.queue.get()).delivery
-            if delivery is None:
-                return
-            if self._stop.is_set():
-                continue
-            try:
-                await self._deliver_paced(way, delivery)
-            except SpoolUnavailable as error:
-                # Its lease ends, and the sweeper brings it back: what was sent and not settled is then unclear.
-                emit("spool.failed", error=str(error), during="delivering", delivery=delivery.id)
-            except Exception as error:
-                emit("engine.failed", loop="deliver", delivery=delivery.id, **fault(error))
-            finally:
-                self._hand.discard(delivery.id)
-                self._bytes -= _size(delivery)
-                again = self._next.pop(delivery.id, None)
-                if again is not None:
-                    self.take([again], later=False)
+            async with way.gate:
+                # What arrives while the pace is waited for may go before all that waited longer.
+                await self._paced(way)
+                delivery = (await way.queue.get()).delivery
+                if delivery is None:
+                    return
+                if self._stop.is_set():
+                    continue
+                closed = way.closed_for(delivery)
+                if not closed:
+                    self._reserve(way, delivery)
+                if way.failures and way.name != MAIL:
+                    # One text finds out whether the number works again, not twenty.
+                    await self._deliver_guarded(way, delivery, closed)
+                    delivery = None
+            if delivery is not None:
+                await self._deliver_guarded(way, delivery, closed)
             if self._more and way.queue.qsize() <= way.bound // 2:
                 self._wake.set()
 
-    async def _deliver_paced(self, way: Way, delivery: Delivery) -> None:
-        now = time.monotonic()
-        if way.open_until > now and delivery.fate is Fate.WAITING:
-            due = self._clock.now() + timedelta(seconds=way.open_until - now)
-            await self._give_back(delivery, due, "retry")
-            return
-        number = self._rules().number(delivery.number)
-        if number is not None and delivery.fate is Fate.WAITING:
-            at = max(now, way.next_at)
-            way.next_at = at + delivery.segments / number.segments_per_second
-            if at > now and await self.stopped_within(timedelta(seconds=at - now)):
-                return
-        outcome = await self._deliverer.deliver_one(delivery)
-        if outcome is not None:
-            await self._breaker(way, delivery, outcome)
+    async def _paced(self, way: Way) -> None:
+        """Waits until the pace of the number allows the next text, or for the stop."""
+        pause = way.next_at - time.monotonic()
+        if pause > 0:
+            await self.stopped_within(timedelta(seconds=pause))
+
+    def _reserve(self, way: Way, delivery: Delivery) -> None:
+        number = self._rules().number(way.name)
+        if number is not None:
+            way.next_at = max(time.monotonic(), way.next_at) + delivery.segments / number.segments_per_second
+
+    async def _deliver_guarded(self, way: Way, delivery: Delivery, closed: float) -> None:
+        try:
+            if closed:
+                await self._give_back(delivery, self._clock.now() + timedelta(seconds=closed), "retry")
+            else:
+                outcome = await self._deliverer.deliver_one(delivery)
+                if outcome is not None:
+                    await self._breaker(way, delivery, outcome)
+        except SpoolUnavailable as error:
+            # Its lease ends, and the sweeper brings it back: what was sent and not settled is then unclear.
+            emit("spool.failed", error=str(error), during="delivering", delivery=delivery.id)
+        except Exception as error:
+            emit("engine.failed", loop="deliver", delivery=delivery.id, **fault(error))
+        finally:
+            self._hand.discard(delivery.id)
+            self._bytes -= _size(delivery)
+            again = self._next.pop(delivery.id, None)
+            if again is not None:
+                self.take([again], later=False)
 
     async def _give_back(self, delivery: Delivery, due: datetime, reason: str) -> None:
         try:
@@ -270,18 +253,18 @@ class Dispatcher:
         """A way that is itself at fault is left alone for a while; its queue stays in the spool."""
         if not (isinstance(outcome, Deferred) and outcome.sender_wide):
             if way.failures and not isinstance(outcome, Deferred):
-                emit("courier.up", courier=delivery.courier, number=delivery.number)
-                way.failures = 0
+                if way.down:
+                    emit("courier.up", courier=delivery.courier, number=delivery.number)
+                way.failures, way.down = 0, False
             return
         if time.monotonic() < way.open_until:
             return  # it was under way when the breaker opened: one fault, not one more
-        way.failures += 1
-        way.open_until = time.monotonic() + min(2.0**way.failures, 60.0)
-        if way.failures == 1:
+        if way.failed(outcome):
             reason, code = outcome.reason, outcome.code
             emit("courier.down", courier=delivery.courier, number=delivery.number, reason=reason, code=code)
         # A provider that refuses our account will not mend itself; what cannot be reached may be back in a minute.
-        if way.failures == (1 if delivery.courier in PAID and outcome.code else ALARM_AFTER):
+        at_once = delivery.courier in PAID and outcome.code and outcome.retry_after is None
+        if way.failures == (1 if at_once else ALARM_AFTER):
             await self._deliverer.down(delivery, outcome)
 
 

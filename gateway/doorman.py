@@ -19,16 +19,18 @@ from fnmatch import fnmatchcase
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from gateway.config import Config, verify
-from gateway.core import admit, repeat
+from gateway.core import admit, proof, repeat
 from gateway.core.address import BadAddress, ToAsk, ToConversation
 from gateway.core.incoming import keyword_entry
 from gateway.core.intent import Reply, target_of, understand
 from gateway.core.model import Consent, Door, Envelope, Inbound, InboundHook, InboundMail, Refusal, TextIn
+from gateway.core.proof import Answered
 from gateway.core.rules import Rules, Sender
+from gateway.core.work import Facts
 from gateway.engine import gathered
 from gateway.events import emit
 from gateway.ports import Clock, Fingerprint, Spool, Visit
-from gateway.proof import ProofUnavailable, Prover
+from gateway.proof import Proof, ProofUnavailable, Prover
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 _LOGIN_SECONDS = 300.0  # how long a right password is remembered, since job software logs in for every mail
@@ -80,8 +82,8 @@ class Doorman:
         """The name of the [[sender]] with that login and password, or None.  Takes as long for an unknown name."""
         found = next((c for c in self._config().credentials if c.login and c.login == username), None)
         stored = found.password_hash if found else _DUMMY
-        proof = hmac.new(self._key, b"\0".join([username.encode(), password, stored.encode()]), hashlib.sha256).digest()
-        if found is not None and self._proven.get(proof, 0.0) > time.monotonic():
+        mark = hmac.new(self._key, b"\0".join([username.encode(), password, stored.encode()]), hashlib.sha256).digest()
+        if found is not None and self._proven.get(mark, 0.0) > time.monotonic():
             return found.sender
         async with self._hashing:
             right = await asyncio.to_thread(verify, stored, password.decode("utf-8", "replace"))
@@ -89,7 +91,7 @@ class Doorman:
             return None
         if len(self._proven) > 1000:
             self._proven.clear()
-        self._proven[proof] = time.monotonic() + _LOGIN_SECONDS
+        self._proven[mark] = time.monotonic() + _LOGIN_SECONDS
         return found.sender
 
     def in_network(self, peer: str) -> bool:
@@ -149,15 +151,15 @@ class Doorman:
         """
         now = self._clock.now()
         rules = self._config().rules
-        sender, proof = self.sender(visit, envelope.mail_from), ""
-        owners = await self._answered(visit, envelope, rules)
-        if isinstance(owners, Refusal):
-            return owners
-        if owners:
-            found = await self._prove(visit, raw, owners, now)
+        sender, proven = self.sender(visit, envelope.mail_from), Proof()
+        answered = await self._answered(visit, envelope, rules)
+        if isinstance(answered, Refusal):
+            return answered
+        if answered:
+            found = await self._prove(visit, raw, answered, now)
             if isinstance(found, Refusal):
                 return found
-            sender, proof = owners[0], found
+            sender, proven = answered[0].sender, found
         mail = InboundMail(
             id=self._ids.next(now),
             at=now,
@@ -167,42 +169,44 @@ class Doorman:
             envelope=envelope,
             raw=raw,
         )
-        stored = await self._spool.accept(mail, _fingerprints(mail, rules.policy.duplicate_window))
+        prints = _remembered(mail, proven) if answered else _fingerprints(mail, rules.policy.duplicate_window)
+        stored = await self._spool.accept(mail, prints)
         if stored.repeated:
             emit("inbound.repeated", inbound=stored.id, sender=mail.sender, recipients=len(stored.repeated))
         if stored.new:
             left = tuple(r for r in envelope.recipients if r.address not in stored.repeated)
-            self._keep(replace(mail, envelope=replace(envelope, recipients=left)), proof)
+            self._keep(replace(mail, envelope=replace(envelope, recipients=left)), proven.why)
         return stored.id
 
-    async def _answered(self, visit: Visit, envelope: Envelope, rules: Rules) -> tuple[Sender, ...] | Refusal:
-        """Whose conversations and questions a mail from outside answers, each sender once."""
+    async def _answered(self, visit: Visit, envelope: Envelope, rules: Rules) -> tuple[Answered, ...] | Refusal:
+        """The conversations and questions that a mail from outside answers."""
         targets = [target_of(r.address, rules) for r in envelope.recipients] if visit.door is Door.PUBLIC else []
         answers = [t for t in targets if isinstance(t, ToConversation | ToAsk)]
         if not answers:
             return ()
         facts = await gathered(self._spool, admit.wants(answers, rules), rules)
-        owners = [admit.answered(target, facts, rules) for target in answers]
-        known = {owner.name: owner for owner in owners if owner is not None}
-        if None in owners:  # since RCPT
+        found = [_stands_for(target, facts, rules) for target in answers]
+        known = tuple(one for one in found if one is not None)
+        if len(known) < len(found):  # since RCPT
             return Refusal(code=550, enhanced="5.7.1", text="this conversation takes no answers from outside any more")
-        return tuple(known.values())
+        return known
 
-    async def _prove(self, visit: Visit, raw: bytes, owners: tuple[Sender, ...], now: datetime) -> str | Refusal:
-        """What proves the From of a mail that answers all of these, or the refusal."""
+    async def _prove(self, visit: Visit, raw: bytes, answered: tuple[Answered, ...], now: datetime) -> Proof | Refusal:
+        """What proves a mail that answers all of these, or the refusal."""
         if self._prover is None:
             return Refusal(code=550, enhanced="5.7.1", text="answers from outside are not taken here")
-        smtp = self._config().smtp
+        config = self._config()
+        smtp = config.smtp
         believed = smtp.authserv_id if _inside(visit.peer, smtp.upstream) else ""
         try:
-            found = await self._prover.proven(raw, owners, believed, now)
+            found = await self._prover.proven(raw, answered, believed, config.rules.domain, now)
         except ProofUnavailable:
             return Refusal(code=451, enhanced="4.7.5", text="the author cannot be verified now, try again later")
         if not found.why:
             return Refusal(code=550, enhanced="5.7.1", text=_line(f"this answer cannot be taken: {found.missing}"))
-        return found.why
+        return found
 
-    def _keep(self, mail: InboundMail, proof: str) -> None:
+    def _keep(self, mail: InboundMail, proven: str) -> None:
         emit(
             "inbound.accepted",
             inbound=mail.id,
@@ -213,8 +217,8 @@ class Doorman:
             recipients=len(mail.envelope.recipients),
             bytes=len(mail.raw),
         )
-        if proof:
-            emit("inbound.proven", inbound=mail.id, reason=proof)
+        if proven:
+            emit("inbound.proven", inbound=mail.id, reason=proven)
         self._arrived(mail)
 
     async def hook(self, hook: InboundHook) -> bool:
@@ -244,6 +248,27 @@ def _inside(peer: str, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
 
 def _may_write_as(sender: Sender, mail_from: str) -> bool:
     return any(fnmatchcase(mail_from.lower(), pattern.lower()) for pattern in sender.mail_from)
+
+
+def _stands_for(target: ToConversation | ToAsk, facts: Facts, rules: Rules) -> Answered | None:
+    """What an address answers; None where no answers from outside are taken."""
+    owner = admit.answered(target, facts, rules)
+    if owner is None:
+        return None
+    kind, talk = "a", None
+    if isinstance(target, ToConversation):
+        kind, talk = "r", admit.conversation(facts, target.token)
+    thread = frozenset(ident for ident in (*talk.references, talk.message_id) if ident) if talk else frozenset()
+    return Answered(address=f"{kind}-{target.token}@{rules.domain}".lower(), sender=owner, thread=thread)
+
+
+def _remembered(mail: InboundMail, proven: Proof) -> tuple[Fingerprint, ...]:
+    """For as long as the same proof could bring it in again, whatever duplicate_window says."""
+    seconds = proof.REMEMBERED.total_seconds()
+    digests = {
+        r.address: proof.fingerprint(proven.author, proven.at, r.address, mail.raw) for r in mail.envelope.recipients
+    }
+    return tuple(Fingerprint(recipient=to, digest=d, window_seconds=seconds) for to, d in digests.items())
 
 
 def _fingerprints(mail: InboundMail, configured: timedelta) -> tuple[Fingerprint, ...]:

@@ -16,9 +16,9 @@ from gateway.core.rules import Rules
 from gateway.events import emit
 from gateway.ports import Media, MediaFailed, Provider, Reader
 
-MOST_BYTES = 25 << 20  # of one file
-MOST_BYTES_OF_ALL = 30 << 20  # of the files of one text: more than a mail system takes
+MOST_BYTES_OF_ALL = 10 << 20  # of the files of one text: base64 makes 14 MB of it, and many relays take no more
 MOST_SECONDS = 60.0  # for the files of one text: its words wait as long
+_TOO_MUCH = f"the files of the text have more than {MOST_BYTES_OF_ALL >> 20} MB in all"
 _NEVER = timedelta(days=1)
 _PAUSES = (1.0, 4.0)  # seconds before another try
 
@@ -84,7 +84,9 @@ class Enclosures:
         room = MOST_BYTES_OF_ALL
         ends = asyncio.get_running_loop().time() + MOST_SECONDS
         for n, address in enumerate(event.media[:FILES], 1):
-            picture = await self._one(name, address, min(room, MOST_BYTES), n, ends)
+            picture = await self._one(name, address, n, ends) if room else _missing(_TOO_MUCH)
+            if len(picture.data) > room:
+                picture = _missing(_TOO_MUCH)
             room -= len(picture.data)
             if picture.problem:
                 emit("media.failed", courier=name, error=picture.problem)
@@ -93,28 +95,30 @@ class Enclosures:
             found.append(_missing(f"more than {FILES} files came with one text"))
         return tuple(found)
 
-    async def _one(self, name: str, address: str, most: int, n: int, ends: float) -> Picture:
-        """`ends`: the time of the loop at which the fetching of it is given up."""
+    async def _one(self, name: str, address: str, n: int, ends: float) -> Picture:
+        """`ends`: the time of the loop at which it is given up."""
         provider = self._providers.get(name)
         if provider is None:
             return _missing(f"no [{name}] account is configured")
-        if most <= 0:
-            return _missing("the files of the text are too large together")
+        late = "the provider took too long to hand it over"
         try:
             async with asyncio.timeout_at(ends):
-                media = await self._tried(provider, address, most)
+                media = await self._tried(provider, address)
+                if isinstance(media, MediaFailed):
+                    return _missing(media.reason)
+                late = "there was no time left to look into it"
+                return await self._reader.inspected(media, n)
         except TimeoutError:
-            return _missing("the provider took too long to hand it over")
-        return _missing(media.reason) if isinstance(media, MediaFailed) else await self._reader.inspected(media, n)
+            return _missing(late)
 
-    async def _tried(self, provider: Provider, address: str, most: int) -> Media | MediaFailed:
+    async def _tried(self, provider: Provider, address: str) -> Media | MediaFailed:
         """What one try, or the last of a few, brings."""
-        media = await provider.fetch_media(address, most)
+        media = await provider.fetch_media(address, MOST_BYTES_OF_ALL)
         for pause in _PAUSES:
             if not isinstance(media, MediaFailed) or not media.again:
                 break
             await asyncio.sleep(pause)
-            media = await provider.fetch_media(address, most)
+            media = await provider.fetch_media(address, MOST_BYTES_OF_ALL)
         return media
 
     async def kept(self, inbound: Inbound, pictures: tuple[Picture, ...]) -> None:

@@ -21,7 +21,8 @@ from gateway.core.work import Facts, Needs, Plan
 from gateway.dispatch import Dispatcher
 from gateway.enclosures import Enclosures, Interrupted, brings
 from gateway.events import emit, fault
-from gateway.ports import Clock, Reader, ReaderUnavailable, Spool, SpoolUnavailable
+from gateway.ports import Clock, Committed, Reader, ReaderUnavailable, Spool, SpoolUnavailable
+from gateway.turns import Turns
 
 PLANNERS = 4
 FETCHERS = 4  # planners of texts with pictures: a host that hangs must not hold up what has none
@@ -62,6 +63,7 @@ class Engine:
         self._rules = rules
         self._clock = clock
         self._keep_days = keep_days
+        self._turns = Turns()  # of phones: two mails to one person must not choose the same number of a pool
         self._waiting: deque[Inbound] = deque()
         self._slow: deque[Inbound] = deque()  # texts with pictures, which have to be fetched
         self._bytes = 0  # of those that wait
@@ -202,21 +204,32 @@ class Engine:
         reading = await self._reader.read(inbound.raw) if isinstance(inbound, InboundMail) else None
         intents = understand(inbound, reading, rules)
         pictures = await self._enclosures.of(inbound, reading, intents, rules)
+        wanted = needs(intents, inbound, reading, rules)
+        people = frozenset[str](wanted.phones)
         for _ in range(RACES):
-            facts = await gathered(self._spool, needs(intents, inbound, reading, rules), rules)
-            made = plan.make(inbound, reading, intents, facts, rules, self._clock.now(), pictures)
-            committed = await self._spool.plan(made)
+            async with self._turns.of(people):
+                facts = await gathered(self._spool, wanted, rules)
+                # Behind a token is a person whom only the facts name: his turn must be ours before they count.
+                named = people | {c.phone for c in facts.conversations} | {q.phone for q in facts.questions.values()}
+                if named != people:
+                    people = named
+                    continue
+                made = plan.make(inbound, reading, intents, facts, rules, self._clock.now(), pictures)
+                committed = await self._spool.plan(made)
             if committed.done:
                 for number in tell.planned(inbound, made, frozenset(committed.moved), facts, rules):
                     self._dispatcher.pause(number)
-                await self._dispatcher.tell_doubled(committed.doubled)
                 tell.ignored(inbound, intents)
-                waiting = [d for d in made.writes.deliveries if d.fate is Fate.WAITING]
-                self._dispatcher.take(committed.leased, later=len(waiting) > len(committed.leased))
+                await self._deliver(made, committed)
                 await self._enclosures.kept(inbound, pictures)
             if not committed.again:
                 return
         self._behind = True
+
+    async def _deliver(self, made: Plan, committed: Committed) -> None:
+        await self._dispatcher.tell_doubled(committed.doubled)
+        waiting = [d for d in made.writes.deliveries if d.fate is Fate.WAITING]
+        self._dispatcher.take(committed.leased, later=len(waiting) > len(committed.leased))
 
     async def _sweeper(self) -> None:
         """Looks now and then for inbounds whose lease ended or that came in by another door."""

@@ -75,6 +75,7 @@ EVENTS: dict[str, tuple[str, str]] = {
     "courier.down": ("error", "a way out is at fault; its queue is kept"),
     "courier.up": ("info", "the way out works again"),
     "reader.killed": ("warning", "the reader passed its limits on a mail and was ended"),
+    "reader.patterns_skipped": ("warning", "the patterns took too long on a mail: it was read without them"),
     "spool.failed": ("error", "the store could not be written or read"),
     "spool.recovered": ("info", "the store works again"),
     "token.unsaved": ("warning", "a changed refresh token could not be written; it is lost when the daemon ends"),
@@ -154,3 +155,5 @@ def setup(stream: Any = None, level: str = "info") -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, force=True)
     for name in ("mail.log", "mail.debug", "twilio", "twilio.async_http_client", "aiohttp.access", "asyncio"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # Its errors quote requests: what a stranger sent, and paths that hold a secret (Flowroute).
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from gateway.almanac import Almanac
 from gateway.catchup import CatchUp
 from gateway.commands import Commands
 from gateway.config import Config
@@ -88,6 +89,13 @@ class House:
             prover=Prover(self.reader, config.dns_servers),
         )
         self.catch_up = self._catch_up()
+        self.almanac = Almanac(
+            spool=self.spool,
+            rules=self.rules,
+            clock=self.clock,
+            taken=self.dispatcher.take,
+            stopped_within=self.dispatcher.stopped_within,
+        )
         self.commands = self._commands(serving=serving)
 
     def rules(self) -> Rules:

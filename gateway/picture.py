@@ -18,7 +18,8 @@ if TYPE_CHECKING:  # imported by the child when the first picture comes: it cost
     from PIL.Image import Image
 
 MOST_BYTES = 25 << 20  # of one file that came with a text
-MOST_PIXELS = 50_000_000
+MOST_PIXELS = 25_000_000
+_MOST_FRAMES = 200
 _IMAGE_BYTES = 600_000  # what the carriers take of one
 _PDF_BYTES = 5_000_000
 _LEAST_SIDE = 100  # below it: logos, lines and counting pixels
@@ -149,8 +150,9 @@ def _kind(data: bytes) -> str:
 
 def _opened(data: bytes) -> Image | None:
     """The image in `data`, not decoded yet; None when it is none.  Raises _Unfit for one that is too large."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import AvifImagePlugin, Image, UnidentifiedImageError
 
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # else one for each core, each with memory of its own
     Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # frames and tiles inside are measured by Pillow itself
     too_large = f"a picture of more than {MOST_PIXELS // 1_000_000} megapixels was left out"
     with warnings.catch_warnings():
@@ -171,16 +173,16 @@ def _opened(data: bytes) -> Image | None:
 
 def _decode_all(image: Image) -> None:
     """Decodes each frame, as far as the pixels allow; the rest of a longer film is not for us to show."""
-    pixels = image.width * image.height
-    left = MOST_PIXELS
-    frame = 0
-    while left >= pixels:
-        image.load()
-        left -= pixels
-        frame += 1
-        if frame >= getattr(image, "n_frames", 1) or image.format == "MPO":
+    frames = min(MOST_PIXELS // (image.width * image.height), _MOST_FRAMES)
+    image.load()
+    if image.format == "MPO":
+        return
+    for frame in range(1, frames):
+        try:
+            image.seek(frame)  # their number is not asked: to count them, Pillow walks through the whole file
+        except EOFError:
             return
-        image.seek(frame)
+        image.load()
 
 
 def _drawn(image: Image, longest: int) -> Image:

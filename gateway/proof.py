@@ -1,4 +1,5 @@
-"""Proves the From of a mail from outside: by the word of our own upstream, or by DKIM with keys from DNS.
+"""Proves an answer from outside: its From by the word of our own upstream, or by DKIM with keys from DNS; and that it
+is a fresh answer to the conversation, since a signed mail can be sent again by anybody, to anybody.
 
 How it fails: what a stranger writes proves nothing, and that is an answer.  Where DNS or the reader gives none, nothing
 is known: ProofUnavailable, and the mail may come again.
@@ -7,7 +8,7 @@ is known: ProofUnavailable, and the mail may come again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,7 +19,7 @@ import dns.resolver
 
 from gateway.core import proof
 from gateway.core.model import MailAddr, Unreadable
-from gateway.core.rules import Sender
+from gateway.core.proof import Answered, Witness
 from gateway.core.signed import KEY_CHARS
 from gateway.ports import Reader, ReaderUnavailable
 
@@ -29,10 +30,12 @@ class ProofUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """What proves a From, or what is missing."""
+    """What proves an answer, or what is missing."""
 
     why: str = ""  # "dkim=pass header.d=example.com"; "" = it is not proven
     missing: str = ""  # a clause for people
+    author: str = ""  # the address in From
+    at: int = 0  # its proven Date, in Unix seconds
 
 
 class Prover:
@@ -43,11 +46,13 @@ class Prover:
         self._port = port
         self._seconds = seconds
 
-    async def proven(self, raw: bytes, senders: Iterable[Sender], authserv_id: str, now: datetime) -> Proof:
-        """Whether the mail is by somebody who may answer for each of `senders`.
+    async def proven(
+        self, raw: bytes, answered: Sequence[Answered], authserv_id: str, domain: str, now: datetime
+    ) -> Proof:
+        """Whether the mail is by somebody who may answer to each of `answered`, and is an answer to them.
 
         `authserv_id` is the name whose Authentication-Results are believed, "" = nobody's: it must be given only for a
-        peer who puts them there himself.  Raises ProofUnavailable.
+        peer who puts them there himself.  `domain` is ours.  Raises ProofUnavailable.
         """
         seconds = int(now.timestamp())
         claim = await self._asked("signatures", raw, now=seconds)
@@ -56,26 +61,26 @@ class Prover:
         author = proof.author(claim["from"])
         if author is None:
             return Proof(missing="there must be one From with one address")
-        for sender in senders:
-            if not proof.may_answer(author, sender):
-                return Proof(missing=f"the address in From is not in answer_from of sender {sender.name}")
-        domain = proof.domain(author)
-        why = proof.believed(claim["results"], authserv_id, domain) if authserv_id else ""
-        why = why or await self._signed(raw, domain, claim["names"], seconds)
-        return Proof(why=why) if why else Proof(missing=_missing(author, authserv_id))
-
-    async def _signed(self, raw: bytes, domain: str, names: Sequence[str], now: int) -> str:
-        """The valid signature as Authentication-Results would name it, "" = none.  Raises ProofUnavailable."""
-        if not names:
-            return ""
-        keys, unknown = await self._keys(names)
-        found = await self._asked("verify", raw, domain=domain, keys=keys, now=now) if keys else {"domains": []}
-        domains = [] if isinstance(found, Unreadable) else found["domains"]
-        if domains:
-            return f"dkim=pass header.d={domains[0]}"
+        for one in answered:
+            if not proof.may_answer(author, one.sender):
+                return Proof(missing=f"the address in From is not in answer_from of sender {one.sender.name}")
+        why = proof.believed(claim["results"], authserv_id, proof.domain(author)) if authserv_id else ""
+        names = [] if why else claim["names"]
+        keys, unknown = await self._keys(names) if names else ({}, [])
+        found = await self._witnesses(raw, proof.domain(author), keys, seconds) if why or keys else []
+        witnesses = found[:1] if why else found[1:]
+        bars = [_unbound(witness, answered, domain.lower(), seconds) for witness in witnesses]
+        if "" in bars:
+            taken = witnesses[bars.index("")]
+            return Proof(why=why or f"dkim=pass header.d={taken.domain}", author=author, at=taken.at or 0)
         if unknown:
             raise ProofUnavailable(f"no answer from DNS for {unknown[0]}")
-        return ""
+        return Proof(missing=bars[0] if bars else _missing(author, authserv_id))
+
+    async def _witnesses(self, raw: bytes, domain: str, keys: Mapping[str, str], now: int) -> Sequence[Witness]:
+        """The header alone, then what each valid signature covers.  Raises ProofUnavailable."""
+        found = await self._asked("verify", raw, domain=domain, keys=keys, now=now)
+        return [] if isinstance(found, Unreadable) else [Witness(*row) for row in found["domains"]]
 
     async def _asked(self, op: str, raw: bytes, **arguments: Any) -> dict[str, Any] | Unreadable:
         try:
@@ -113,6 +118,10 @@ async def _key(resolver: dns.asyncresolver.Resolver, name: str) -> str | None:
     return next((record for record in records if record.startswith("v=DKIM1")), records[0] if records else "")
 
 
+def _unbound(witness: Witness, answered: Sequence[Answered], domain: str, now: int) -> str:
+    return next(filter(None, (proof.unbound(witness, one, domain, now) for one in answered)), "")
+
+
 def _missing(author: MailAddr, authserv_id: str) -> str:
-    missing = f"there is no valid DKIM signature aligned with {proof.domain(author)}"
+    missing = f"there is no valid DKIM signature aligned with {proof.domain(author)} that covers all that is read"
     return f"{missing}, and no Authentication-Results of {authserv_id} that says pass" if authserv_id else missing

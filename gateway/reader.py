@@ -3,6 +3,8 @@
 How it fails: what uses up its CPU, memory or time, or crashes the parser twice, is Unreadable, and its child is
 replaced.  A child that dies of something else (a signal from outside, a starved machine) says nothing about the mail,
 which is tried once more in a fresh one.  Where no child can be started, ReaderUnavailable says that nothing was judged.
+A mail on which the admin's patterns take too long is read without them.  Pictures wait for each other and for no mail:
+decoding never takes the last child.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ import signal
 import struct
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +34,7 @@ _START_SECONDS = 20.0  # imports on a cold and busy machine
 _SECOND_TRY = 3.0  # times the deadline: the CPU limit, not the clock of a busy machine, shall judge the mail
 _FINAL_SIGNALS = (signal.SIGXCPU,)
 _DECODING = frozenset({"attached", "picture"})
+_ONE_TRY = frozenset({"picture"})  # when its time is up: the words of the text wait for it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,19 +43,21 @@ class Limits:
 
     deadline_seconds: float = 2.0
     cpu_seconds: int = 2  # at least 2; up to one less is given, see reader_child.renew
-    decoding_seconds: int = 8  # more of both where pictures are decoded: a small file may hold 50 megapixels
+    decoding_seconds: int = 8  # more of both where pictures are decoded: a small file may hold 25 megapixels
     second_for_bytes: int = 4_000_000
     memory_bytes: int = 512 << 20  # address space of the child
+    decoding_bytes: int = 320 << 20  # the same while pictures are decoded; systemd/gateway.service counts on both
     mails_per_child: int = 1_000
 
 
 class _Killed(Exception):
-    """The child is gone; `final` when the mail is to blame."""
+    """The child is gone; `final` when the mail is to blame, `spent` when it had used up its CPU or its time."""
 
-    def __init__(self, reason: str, final: bool) -> None:
+    def __init__(self, reason: str, *, final: bool = False, spent: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.final = final
+        self.spent = spent
 
 
 class MailReader:
@@ -69,9 +76,9 @@ class MailReader:
         self._limits = limits or Limits()
         self._slots = [_Slot() for _ in range(children)]
         self.configure(cut_after, job, subject_patterns, patterns)
-        self._idle: asyncio.Queue[_Slot] = asyncio.Queue()
-        for slot in self._slots:
-            self._idle.put_nowait(slot)
+        self._idle = list(self._slots)
+        self._turns = asyncio.Semaphore(children)
+        self._decoding = asyncio.Semaphore(max(1, children - 1))
         self._closed = False
 
     def configure(
@@ -90,7 +97,9 @@ class MailReader:
             "subject_patterns": subject_patterns,
             "patterns": patterns,
             "memory_bytes": self._limits.memory_bytes,
+            "decoding_bytes": self._limits.decoding_bytes,
         }
+        self._patterned = bool(job or subject_patterns or patterns)
         self._settings = json.dumps(settings).encode()
         for slot in self._slots:
             slot.mails = self._limits.mails_per_child
@@ -102,15 +111,22 @@ class MailReader:
 
     async def start(self) -> None:
         """Starts one child, to learn now whether it can be done.  Raises ReaderUnavailable."""
-        slot = await self._idle.get()
-        try:
+        async with self._turn("read") as slot:
             await self._child(slot)
-        finally:
-            self._idle.put_nowait(slot)
 
     async def read(self, raw: bytes) -> Reading | Unreadable:
-        """What a mail says, or why it cannot be read.  No input raises; ReaderUnavailable when no child can be had."""
-        answer = await self.ask("read", raw)
+        """What a mail says, or why it cannot be read.  No input raises; ReaderUnavailable when no child can be had.
+
+        Where the patterns may be what took too long, it is read without them: no job by pattern, nothing captured.
+        """
+        try:
+            answer = await self._answered("read", raw, {})
+        except _Killed as end:
+            if not (end.spent and self._patterned):
+                return Unreadable(reason=end.reason)
+            answer = await self.ask("read", raw, job="", subject_patterns=(), patterns=())
+            if not isinstance(answer, Unreadable):
+                emit("reader.patterns_skipped", bytes=len(raw))
         if isinstance(answer, Unreadable):
             return answer
         found: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in answer["reading"].items()}
@@ -135,43 +151,53 @@ class MailReader:
 
         `arguments` go through JSON.  Raises ReaderUnavailable when no child can be had.
         """
-        slot = await self._idle.get()
         try:
-            return await self._ask(slot, op, payload, arguments)
-        finally:
-            self._idle.put_nowait(slot)
+            return await self._answered(op, payload, arguments)
+        except _Killed as end:
+            return Unreadable(reason=end.reason)
 
     async def close(self) -> None:
         """Ends all children.  A mail that is being read gets ReaderUnavailable, and so does every later one."""
         self._closed = True
         for slot in self._slots:
-            child = slot.child
             slot.kill()
-            if child is not None:
-                await child.wait()
+            await slot.emptied()
 
-    async def _ask(
-        self, slot: _Slot, op: str, payload: bytes, arguments: dict[str, Any]
-    ) -> dict[str, Any] | Unreadable:
-        reason = ""
+    @asynccontextmanager
+    async def _turn(self, op: str) -> AsyncIterator[_Slot]:
+        """A free slot, for one question.  What decodes waits for its likes first: it holds no slot meanwhile."""
+        async with self._decoding if op in _DECODING else nullcontext(), self._turns:
+            slot = self._idle.pop()
+            try:
+                yield slot
+            finally:
+                self._idle.append(slot)
+
+    async def _answered(self, op: str, payload: bytes, arguments: dict[str, Any]) -> dict[str, Any] | Unreadable:
+        """The answer of the first or second try.  Raises _Killed, of the last try."""
         more = len(payload) / self._limits.second_for_bytes + (self._limits.decoding_seconds if op in _DECODING else 0)
         cpu = self._limits.cpu_seconds + int(more)
         head = json.dumps({"op": op, "cpu": cpu, "arguments": arguments}).encode()
         seconds = self._limits.deadline_seconds + more
-        for patience in (1.0, _SECOND_TRY):
-            child = await self._child(slot)
+        async with self._turn(op) as slot:
             try:
-                answer = await self._answer(slot, child, (head, payload), seconds * patience, cpu)
+                answer = await self._tried(slot, (head, payload), seconds, cpu)
             except _Killed as end:
-                if self._closed:
-                    raise ReaderUnavailable("the reader is closed") from None
-                reason = end.reason
-                emit("reader.killed", error=reason, bytes=len(payload))
-                if end.final:
-                    break
-            else:
-                return Unreadable(reason=str(answer["unreadable"])) if "unreadable" in answer else answer
-        return Unreadable(reason=reason)
+                if end.final or (end.spent and op in _ONE_TRY):
+                    raise
+                answer = await self._tried(slot, (head, payload), seconds * _SECOND_TRY, cpu)
+        return Unreadable(reason=str(answer["unreadable"])) if "unreadable" in answer else answer
+
+    async def _tried(self, slot: _Slot, question: tuple[bytes, bytes], seconds: float, cpu: int) -> dict[str, Any]:
+        """The answer of a living child.  Raises _Killed, and says so in the log."""
+        child = await self._child(slot)
+        try:
+            return await self._answer(slot, child, question, seconds, cpu)
+        except _Killed as end:
+            if self._closed:
+                raise ReaderUnavailable("the reader is closed") from None
+            emit("reader.killed", error=end.reason, bytes=len(question[1]))
+            raise
 
     async def _answer(
         self, slot: _Slot, child: Process, question: tuple[bytes, bytes], seconds: float, cpu: int
@@ -187,12 +213,12 @@ class MailReader:
             answered = not answer.get("last", False)
             slot.mails += 1
         except TimeoutError:
-            raise _Killed(f"it could not be read within {seconds:g} s", final=False) from None
+            raise _Killed(f"it could not be read within {seconds:g} s", spent=True) from None
         except (EOFError, OSError):
             _close(child)
             raise _why(await child.wait(), cpu) from None
         except (ValueError, KeyError, TypeError):
-            raise _Killed("the reader's answer made no sense", final=False) from None
+            raise _Killed("the reader's answer made no sense") from None
         finally:
             if not answered:
                 slot.kill()
@@ -206,6 +232,7 @@ class MailReader:
         if child is not None and child.returncode is None and slot.mails < self._limits.mails_per_child:
             return child
         slot.kill()
+        await slot.emptied()
         settings = self._settings
         slot.child = await self._spawn()
         # What was configured while it started, it does not know: the next mail gets another child.
@@ -242,12 +269,19 @@ class _Slot:
     def __init__(self) -> None:
         self.child: Process | None = None
         self.mails = 0
+        self._dying: list[Process] = []
 
     def kill(self) -> None:
         """Ends the child at once, if there is one."""
         if self.child is not None:
             _kill(self.child)
+            self._dying.append(self.child)
             self.child = None
+
+    async def emptied(self) -> None:
+        """Waits until what was killed is gone: no slot ever has the memory of two children."""
+        await asyncio.gather(*(child.wait() for child in self._dying))
+        self._dying = [child for child in self._dying if child.returncode is None]
 
 
 def _close(child: Process) -> None:
@@ -263,9 +297,9 @@ def _kill(child: Process) -> None:
 
 def _why(code: int, cpu_seconds: int) -> _Killed:
     if -code in _FINAL_SIGNALS:
-        return _Killed(f"it took more than {cpu_seconds} s of CPU", final=True)
+        return _Killed(f"it took more than {cpu_seconds} s of CPU", final=True, spent=True)
     how = f"signal {-code}" if code < 0 else f"exit code {code}"
-    return _Killed(f"the reader died over it ({how})", final=False)
+    return _Killed(f"the reader died over it ({how})")
 
 
 def _pictures(answer: dict[str, Any]) -> tuple[Picture, ...]:

@@ -20,8 +20,10 @@ import struct
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from gateway import attachment, picture
@@ -40,6 +42,7 @@ def main() -> int:
     logging.getLogger("flufl.bounce").disabled = True  # its tracebacks quote mail
     warnings.simplefilter("ignore")  # Pillow's quote what a camera noted
     die_with_parent()
+    die_first()
     if os.getppid() != int(sys.argv[1]):  # it died before the line above
         return 1
     questions, answers = sys.stdin.buffer, sys.stdout.buffer
@@ -66,11 +69,29 @@ def die_with_parent() -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def die_first() -> None:
+    """Asks the kernel to kill this process before the daemon where memory runs out: proc(5), oom_score_adj."""
+    with suppress(OSError):  # only Linux has it
+        Path("/proc/self/oom_score_adj").write_text("1000")
+
+
 def limit(memory_bytes: int) -> None:
     """Bounds the address space, and allows no core file: it would hold a customer's mail."""
     for kind, most in ((resource.RLIMIT_AS, memory_bytes), (resource.RLIMIT_CORE, 0)):
         _, hard = resource.getrlimit(kind)
         resource.setrlimit(kind, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
+@contextmanager
+def narrowed(memory_bytes: int) -> Iterator[None]:
+    """Bounds the address space to `memory_bytes`, where it may be more, until the block ends."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    most = memory_bytes if soft == resource.RLIM_INFINITY else min(memory_bytes, soft)
+    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def renew(cpu_seconds: int) -> None:
@@ -117,12 +138,14 @@ def read(raw: bytes, settings: dict[str, Any]) -> Reading | Unreadable:
     return found if told is None else replace(found, bounce=(told.action, told.status, told.diagnostic))
 
 
-def _attached(raw: bytes, _: dict[str, Any]) -> dict[str, Any]:
-    return _shown(attachment.attached(raw))
+def _attached(raw: bytes, settings: dict[str, Any]) -> dict[str, Any]:
+    with narrowed(settings["decoding_bytes"]):
+        return _shown(attachment.attached(raw))
 
 
-def _picture(data: bytes, arguments: dict[str, Any]) -> dict[str, Any]:
-    return _shown((picture.inspected(data, arguments["number"]),))
+def _picture(data: bytes, settings: dict[str, Any]) -> dict[str, Any]:
+    with narrowed(settings["decoding_bytes"]):
+        return _shown((picture.inspected(data, settings["number"]),))
 
 
 def _shown(found: tuple[Picture, ...]) -> dict[str, Any]:

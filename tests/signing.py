@@ -8,6 +8,8 @@ import functools
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
+from email.utils import format_datetime
 from typing import Any
 
 import dkim
@@ -15,15 +17,26 @@ import dns.flags
 import dns.message
 import dns.rcode
 import dns.rrset
+from clock import NOON
 
 SELECTOR, DOMAIN = "sel", "shop.example.com"
 NAME = f"{SELECTOR}._domainkey.{DOMAIN}"
-MAIL = (
-    b"From: Front desk <desk@shop.example.com>\r\nTo: r-aaaaaaaaaaaa@sms.example.com\r\nSubject: Re: RO 1042\r\n"
-    b"Message-ID: <1@shop.example.com>\r\n\r\nIt is ready.\r\n"
-)
+TO = "r-aaaaaaaaaaaa@sms.example.com"
+COVERED = (b"from", b"to", b"cc", b"subject", b"date", b"content-type")
 FAILS, SILENT = "SERVFAIL", "SILENT"  # instead of a record
 _E = 65537
+
+
+def answer(*to: str, at: datetime = NOON) -> bytes:
+    """An answer of the shop's desk to these addresses, not signed."""
+    return (
+        f"From: Front desk <desk@shop.example.com>\r\nTo: {', '.join(to or (TO,))}\r\nSubject: Re: RO 1042\r\n"
+        f"Date: {format_datetime(at)}\r\nMessage-ID: <1@shop.example.com>\r\nContent-Type: text/plain\r\n\r\n"
+        "It is ready.\r\n"
+    ).encode()
+
+
+MAIL = answer()
 
 
 def _der(tag: int, *parts: bytes) -> bytes:
@@ -69,7 +82,7 @@ def signed(
     domain: str = DOMAIN,
     selector: str = SELECTOR,
     bits: int = 1024,
-    headers: Sequence[bytes] = (b"from", b"subject"),
+    headers: Sequence[bytes] = COVERED,
     length: bool = False,
     algorithm: bytes = b"rsa-sha256",
     identity: str | None = None,
@@ -100,7 +113,7 @@ def expiring(at: int, raw: bytes = MAIL) -> bytes:
         return made
 
     signer.gen_header = with_end
-    mark: bytes = signer.sign(SELECTOR.encode(), DOMAIN.encode(), _private(1024), include_headers=[b"from"])
+    mark: bytes = signer.sign(SELECTOR.encode(), DOMAIN.encode(), _private(1024), include_headers=list(COVERED))
     return mark + raw
 
 

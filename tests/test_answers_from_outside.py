@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from signing import DOMAIN, FAILS, MAIL, NAME, Dns, name_server, record, signed
+from signing import DOMAIN, FAILS, NAME, Dns, answer, name_server, record, signed
 
 from gateway.config import Config, load
 from gateway.core.model import Conversation, Door, Envelope, Inbound, InboundMail, Phone, Question, Recipient, Refusal
@@ -48,7 +48,15 @@ networks = ["192.0.2.12"]
 JOBS, PARTS, CLOSED, ASK = "jobsjobsjobs", "partsparts", "closedclosed", "askaskaskask"
 UPSTREAM, STRANGER = "192.0.2.25", "198.51.100.7"
 PASS = f"Authentication-Results: mx.example.net; dkim=pass header.d={DOMAIN}\r\n".encode()
-UNSIGNED = f"550 5.7.1 this answer cannot be taken: there is no valid DKIM signature aligned with {DOMAIN}"
+NO = "550 5.7.1 this answer cannot be taken:"
+UNSIGNED = f"{NO} there is no valid DKIM signature aligned with {DOMAIN} that covers all that is read"
+
+
+def to(*local: str) -> bytes:
+    return answer(*(f"{one}@sms.example.com" for one in local))
+
+
+MAIL = to(f"r-{JOBS}")
 
 
 @dataclass(slots=True)
@@ -111,13 +119,13 @@ def doorman(
     )
 
 
-@pytest.mark.parametrize("to", [f"r-{JOBS}", f"R-{JOBS.upper()}", f"a-{ASK}"])
+@pytest.mark.parametrize("local", [f"r-{JOBS}", f"R-{JOBS.upper()}", f"a-{ASK}"])
 async def test_a_proven_answer_is_kept_as_the_mail_of_its_sender(
-    entrance: Entrance, to: str, capsys: pytest.CaptureFixture[str]
+    entrance: Entrance, local: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     entrance.names.zone[NAME] = record()
 
-    assert "" == await entrance.mail(signed(), to)
+    assert "" == await entrance.mail(signed(to(local)), local)
     assert ["jobs"] == entrance.senders
     assert f"dkim=pass header.d={DOMAIN}" in capsys.readouterr().out
 
@@ -125,7 +133,7 @@ async def test_a_proven_answer_is_kept_as_the_mail_of_its_sender(
 async def test_an_unproven_answer_is_refused_with_what_is_missing(entrance: Entrance) -> None:
     assert UNSIGNED == await entrance.mail(MAIL, f"r-{JOBS}")
     assert UNSIGNED == await entrance.mail(MAIL, f"r-{JOBS}", "postmaster")
-    assert "550 5.7.1 this answer cannot be taken: the address in From is not in answer_from of sender jobs" == (
+    assert f"{NO} the address in From is not in answer_from of sender jobs" == (
         await entrance.mail(MAIL.replace(b"shop.example.com>", b"other.example>", 1), f"r-{JOBS}")
     )
     assert [] == entrance.arrived
@@ -143,16 +151,49 @@ async def test_the_results_of_the_upstream_count_from_its_address_alone(entrance
 async def test_trouble_with_dns_is_a_matter_of_time(entrance: Entrance) -> None:
     entrance.names.zone[NAME] = FAILS
 
-    assert "451 4.7.5" == (await entrance.mail(signed(), f"r-{JOBS}"))[:9]
+    assert "451 4.7.5" == (await entrance.mail(signed(MAIL), f"r-{JOBS}"))[:9]
 
 
 async def test_conversations_of_two_senders_are_proven_for_each(entrance: Entrance) -> None:
     entrance.names.zone[NAME] = record()
-    parts = signed(MAIL.replace(b"desk@", b"parts@"))
+    both = to(f"r-{JOBS}", f"r-{PARTS}")
+    parts = signed(both.replace(b"desk@", b"parts@"))
 
-    assert "not in answer_from of sender parts" in await entrance.mail(signed(), f"r-{JOBS}", f"r-{PARTS}")
+    assert "not in answer_from of sender parts" in await entrance.mail(signed(both), f"r-{JOBS}", f"r-{PARTS}")
     assert "" == await entrance.mail(parts, f"r-{PARTS}", f"r-{JOBS}")
     assert ["parts"] == entrance.senders
+
+
+async def test_every_conversation_that_a_mail_reaches_must_be_written_to(entrance: Entrance) -> None:
+    entrance.names.zone[NAME] = record()
+    parts = signed(MAIL.replace(b"desk@", b"parts@"))
+
+    assert f"{NO} r-{PARTS}@sms.example.com must be in To or Cc, and these signed" == (
+        await entrance.mail(parts, f"r-{JOBS}", f"r-{PARTS}")
+    )
+
+
+async def test_a_proven_mail_counts_once_however_it_is_dressed_up(entrance: Entrance, clock: Any) -> None:
+    entrance.names.zone[NAME] = record()
+    raw = signed(MAIL)
+
+    assert "" == await entrance.mail(raw, f"r-{JOBS}")
+    clock.advance(timedelta(days=5) - timedelta(seconds=1))
+    assert "" == await entrance.mail(raw, f"r-{JOBS}")
+    assert "" == await entrance.mail(raw.replace(b"<1@", b"<2@").replace(b"is ready", b"is   ready"), f"R-{JOBS}")
+    assert "" == await entrance.mail(b"X-Other: 1\r\n" + raw + b"\r\n", f"r-{JOBS}")
+    assert ["jobs"] == entrance.senders
+    clock.advance(timedelta(seconds=2))
+    assert "its Date must be signed, and of the last 5 days" in await entrance.mail(raw, f"r-{JOBS}")
+
+
+async def test_another_mail_with_the_same_words_is_another_answer(entrance: Entrance, clock: Any) -> None:
+    entrance.names.zone[NAME] = record()
+    later = answer(f"r-{JOBS}@sms.example.com", at=clock.now() + timedelta(seconds=1))
+
+    assert "" == await entrance.mail(signed(MAIL), f"r-{JOBS}")
+    assert "" == await entrance.mail(signed(later), f"r-{JOBS}")
+    assert ["jobs", "jobs"] == entrance.senders
 
 
 async def test_what_takes_no_answers_from_outside_any_more_is_refused(entrance: Entrance) -> None:

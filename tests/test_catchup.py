@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -40,6 +40,7 @@ class Scene:
     spool: SqliteSpool
     catch_up: CatchUp
     provider: TwilioProvider
+    rules: Rules
     kept: list[InboundHook] = field(default_factory=list)
 
 
@@ -66,13 +67,13 @@ async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
         catch_up = CatchUp(
             spool=spool,
             providers={"twilio": provider},
-            rules=lambda: rules,
+            rules=lambda: made.rules,
             clock=Now(),
             keep=keep,
             stopped_within=stopped_within,
             every=timedelta(seconds=20),
         )
-        made = Scene(world, spool, catch_up, provider)
+        made = Scene(world, spool, catch_up, provider, rules)
         yield made
         await provider.close()
         await spool.close()
@@ -154,6 +155,16 @@ async def test_pictures_that_are_known_are_not_asked_for_again(scene: Scene) -> 
 
 async def test_a_number_without_an_account_is_left_alone(scene: Scene) -> None:
     assert await scene.catch_up.texts(Number(name="other", phone=OURS, provider="flowroute")) == 0
+
+
+async def test_with_webhooks_too_the_end_of_a_text_is_asked_for_at_the_start(scene: Scene) -> None:
+    scene.rules = replace(scene.rules, public_url="https://sms.example.com")
+    scene.world.twilio.phones.default = Script(statuses=("sent", "delivered"), callbacks=False)
+    delivery = await handed_over(scene.spool, scene.world.api_url, ACCOUNT, TOKEN, OURS, MARIA)
+    await scene.world.wait(lambda w: any(t.status == "delivered" for t in w.phone(MARIA)))
+    await scene.catch_up.run()
+
+    assert [h.event.delivery for h in scene.kept if isinstance(h.event, StatusIn)] == [delivery]
 
 
 @pytest.mark.parametrize(

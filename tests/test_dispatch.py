@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from postroom import (
     ADMIN,
     BOB,
     JOBS,
+    OURS,
     UNCLEAR,
     Account,
     Bell,
@@ -30,12 +32,22 @@ from postroom import (
     writes,
 )
 
-from gateway.core.model import Fate
-from gateway.core.work import Deferred, Delivery, Outcome
+from gateway.core.model import Fate, InboundMail, Phone, Recipient
+from gateway.core.rules import Number, Sender
+from gateway.core.work import Deferred, Delivery, Needs, Outcome, Writes
 from gateway.deliver import Deliverer
 from gateway.dispatch import Dispatcher
 from gateway.ports import ReaderUnavailable
 from gateway.spool.sqlite import SqliteSpool
+
+OTHER = Phone("+12065550198")
+
+
+def job_mail(ident: str, job: str, to: Phone) -> InboundMail:
+    """A mail about that job to a customer."""
+    raw = f"From: {JOBS}\r\nMessage-ID: <{ident}@shop.example.com>\r\nSubject: {job}\r\n\r\nReady\r\n"
+    envelope = replace(mail().envelope, recipients=(Recipient(address=f"{to.removeprefix('+1')}@sms.example.com"),))
+    return replace(mail(), id=f"mail{ident}", raw=raw.encode(), envelope=envelope)
 
 
 @pytest.fixture
@@ -221,6 +233,61 @@ async def test_a_stop_ends_the_run_at_once_and_what_was_paced_still_waits(room: 
     now = datetime.now(UTC)
     await r.spool.recover(now)
     assert len(await r.spool.due(now, 10)) == 4
+
+
+async def test_a_reply_goes_before_all_the_reminders_that_wait_for_the_pace(room: Callable[..., Room]) -> None:
+    r = room(rate=1.0)
+    reminders = [text(n, priority=5) for n in range(30)]
+    await r.spool.write(writes(*reminders), False)
+    r.run()
+    await r.ends_as(Fate.HANDED_OVER, "m0.1.1")
+    reply = text(40, priority=1)
+    r.dispatcher.take((await r.spool.write(writes(reply))).leased)
+    await r.ends_as(Fate.HANDED_OVER, "m40.1.1")
+
+    assert [ident for ident, _ in r.account.sent] == ["m0.1.1", "m40.1.1"]
+
+
+async def test_a_look_up_waits_for_no_pace(room: Callable[..., Room]) -> None:
+    r = room([UNCLEAR], rate=0.01)
+    await r.spool.write(writes(text(0), text(1)), False)
+    r.run()
+    await r.bell.until(lambda: any(s.outcome == "not_found" for s in r.spool.settled))
+
+    assert r.account.sent == [("m0.1.1", 1)]
+
+
+async def test_many_texts_find_out_with_few_requests_that_the_account_takes_no_more_now(
+    room: Callable[..., Room],
+) -> None:
+    busy = Deferred(reason="too many requests", code="20429", retry_after=1.0, sender_wide=True)
+    r = room([busy] * 100)
+    down = counted("courier.down")
+    await r.spool.write(writes(*(text(n) for n in range(60))), False)
+    r.run()
+    async with asyncio.timeout(10):
+        while any(row["reason"] != "retry" for row in await r.spool.find("queue", all=True, limit=100)):
+            continue
+
+    assert len(r.account.sent) <= 25
+    assert r.relay.sent == []
+    assert counted("courier.down") - down <= 1
+
+
+async def test_two_mails_to_one_customer_get_two_numbers_of_a_pool(room: Callable[..., Room]) -> None:
+    numbers = tuple(Number(name=n, phone=Phone(p), provider="twilio") for n, p in (("a", OURS), ("b", OTHER)))
+    for n in range(5):
+        r = room(senders=(Sender(name="jobs", numbers=("a", "b")),), numbers=numbers)
+        to = phone(n)
+        await r.spool.write(Writes(consents=writes(text(n)).consents))
+        mails = [job_mail(f"{n}{job}", job, to) for job in ("one", "two")]
+        for one in mails:
+            await r.spool.accept(one)
+        engine = r.engine()
+        await asyncio.gather(*(engine.plan_one(one) for one in mails))
+        talks = (await r.spool.gather(Needs(threads=frozenset({to})))).conversations
+
+        assert {talk.number for talk in talks} == {"a", "b"}
 
 
 async def test_a_mail_that_fails_three_times_is_parked_and_the_admin_is_told(room: Callable[..., Room]) -> None:

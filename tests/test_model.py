@@ -84,6 +84,7 @@ class Shop(RuleBasedStateMachine):
 
     @rule(author=st.sampled_from([ANN, BEN, BOB, EVE]), words=st.sampled_from(["At five", "Thanks", "stop.", "START"]))
     def a_person_texts(self, author: Phone, words: str) -> None:
+        self.house.clock.advance(timedelta(seconds=1))  # said in the same moment, a STOP stands whatever else is said
         self.house.run(self._hear(self._text_in(author, words)))
 
     @precondition(lambda self: self.hooks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 import zlib
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -19,7 +20,7 @@ from gateway import attachment, picture
 PDF = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n"
 UNKNOWN = "a file of unknown type was left out"
 DAMAGED = "a picture that cannot be decoded was left out"
-TOO_MANY_PIXELS = "a picture of more than 50 megapixels was left out"
+TOO_MANY_PIXELS = "a picture of more than 25 megapixels was left out"
 
 
 def noise(width: int, height: int) -> Image.Image:
@@ -128,6 +129,7 @@ def test_a_known_file_is_passed_on_under_a_name_of_ours(data: bytes, kind: str, 
         pytest.param(saved(SMALL, "PNG")[:-30], DAMAGED, id="most of a PNG"),
         pytest.param(saved(SMALL, "WEBP")[:60], DAMAGED, id="the begin of a WebP"),
         pytest.param(bomb(5000, 4000), DAMAGED, id="a PNG without its pixels"),
+        pytest.param(bomb(5_001, 5_000), TOO_MANY_PIXELS, id="a little more than 25 megapixels"),
         pytest.param(bomb(10_000, 6_000), TOO_MANY_PIXELS, id="60 megapixels"),
         pytest.param(bomb(60_000, 60_000), TOO_MANY_PIXELS, id="3,600 megapixels"),
         pytest.param(bomb(2**31 - 1, 2**31 - 1), TOO_MANY_PIXELS, id="beyond all numbers"),
@@ -137,6 +139,26 @@ def test_what_is_left_out_says_why(data: bytes, problem: str) -> None:
     found = picture.inspected(data, 2)
 
     assert (found.data, found.problem, found.name) == (b"", problem, "file-2")
+
+
+def film(frames: int, *, broken_at: int = -1) -> bytes:
+    """A GIF of one pixel and many frames, one of which cannot be decoded."""
+    head = b"GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff"
+    whole = b"\x21\xf9\4\0\0\0\0\0\x2c\0\0\0\0\1\0\1\0\0\2\2\x4c\1\0"
+    broken = whole[:-3] + b"\xff\xff\0"
+    return head + b"".join(broken if n == broken_at else whole for n in range(frames)) + b";"
+
+
+def test_of_a_long_film_the_first_200_frames_are_looked_at() -> None:
+    assert picture.inspected(film(150, broken_at=149), 1).problem == DAMAGED
+    assert picture.inspected(film(300, broken_at=299), 1).kind == "image/gif"
+
+
+def test_a_film_of_a_great_many_frames_is_not_walked_through() -> None:
+    began = time.process_time()
+
+    assert picture.inspected(film(200_000), 1).kind == "image/gif"
+    assert time.process_time() - began < 1.0
 
 
 @given(st.binary(max_size=400), st.sampled_from([PHOTO, saved(SMALL, "GIF"), saved(SMALL, "PNG"), PDF]))

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
-from signing import DOMAIN, FAILS, MAIL, NAME, SILENT, Dns, name_server, record, signed
+from clock import NOON
+from signing import COVERED, DOMAIN, FAILS, MAIL, NAME, SILENT, TO, Dns, answer, name_server, record, signed
 
+from gateway.core.proof import Answered
 from gateway.core.rules import Sender
 from gateway.proof import Proof, ProofUnavailable, Prover
 from gateway.reader import MailReader
 
-NOON = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)
 MX = "mx.example.net"
 JOBS, DESK = Sender(name="jobs", answer_from=("*@shop.example.com",)), Sender(name="desk", answer_from=("boss@*",))
 PASS = f"Authentication-Results: {MX}; dkim=pass header.d={DOMAIN}\r\n".encode()
-PROVEN = Proof(why=f"dkim=pass header.d={DOMAIN}")
-UNSIGNED = Proof(missing=f"there is no valid DKIM signature aligned with {DOMAIN}")
+PROVEN = Proof(why=f"dkim=pass header.d={DOMAIN}", author=f"desk@{DOMAIN}", at=int(NOON.timestamp()))
+UNSIGNED = Proof(missing=f"there is no valid DKIM signature aligned with {DOMAIN} that covers all that is read")
+UNBOUND = Proof(missing=f"{TO} must be in To or Cc, and these signed")
+OLD = Proof(missing="its Date must be signed, and of the last 5 days")
 
 
 @pytest.fixture
@@ -39,7 +43,9 @@ def prover(reader: MailReader, names: Dns) -> Prover:
 
 
 async def proven(prover: Prover, raw: bytes, *senders: Sender, upstream: str = "") -> Proof:
-    return await prover.proven(raw, senders or (JOBS,), upstream, NOON)
+    thread = frozenset({"<job@shop.example.com>"})
+    answered = [Answered(address=TO, sender=one, thread=thread) for one in senders or (JOBS,)]
+    return await prover.proven(raw, answered, upstream, "SMS.example.com", NOON)
 
 
 async def test_a_valid_signature_proves_the_author(prover: Prover, names: Dns) -> None:
@@ -82,6 +88,59 @@ async def test_a_mail_without_a_usable_signature_asks_no_name_server(prover: Pro
     assert [] == names.asked
 
 
+async def test_a_signed_mail_to_somebody_else_is_no_answer(prover: Prover, names: Dns) -> None:
+    names.zone[NAME] = record()
+    other = answer("customer@elsewhere.example")
+
+    assert UNBOUND == await proven(prover, signed(other))
+    assert UNBOUND == await proven(prover, PASS + other, upstream=MX)
+    assert UNBOUND == await proven(prover, signed(MAIL, headers=[h for h in COVERED if h != b"to"]))
+
+
+@pytest.mark.parametrize(
+    ("thread", "expected"),
+    [
+        (b"<job@shop.example.com> <SM1@sms.example.com>", PROVEN),
+        (b"<SM1@sms.example.com>", UNBOUND),
+        (b"<job@shop.example.com>", UNBOUND),
+        (b"<job@shop.example.com> <SM1@sms.example.com.elsewhere.example>", UNBOUND),
+    ],
+    ids=["ours on its thread", "ours on another", "before ours", "not ours"],
+)
+async def test_a_mail_to_somebody_else_on_the_thread_of_the_conversation_is_an_answer(
+    prover: Prover, names: Dns, thread: bytes, expected: Proof
+) -> None:
+    names.zone[NAME] = record()
+    other = b"References: " + thread + b"\r\n" + answer("desk@shop.example.com")
+
+    assert expected == await proven(prover, signed(other, headers=(*COVERED, b"references")))
+    assert expected == await proven(prover, PASS + other, upstream=MX)
+    assert UNBOUND == await proven(prover, signed(other))
+
+
+@pytest.mark.parametrize(
+    ("ago", "fresh"),
+    [(timedelta(days=5), True), (timedelta(days=5, seconds=1), False), (-timedelta(days=1, seconds=1), False)],
+    ids=["five days", "older", "ahead"],
+)
+async def test_an_answer_is_of_the_last_five_days(prover: Prover, names: Dns, ago: timedelta, fresh: bool) -> None:
+    names.zone[NAME] = record()
+    raw = answer(at=NOON - ago)
+    expected = replace(PROVEN, at=int((NOON - ago).timestamp())) if fresh else OLD
+
+    assert expected == await proven(prover, signed(raw))
+    assert expected == await proven(prover, PASS + raw, upstream=MX)
+
+
+async def test_what_could_be_read_in_two_ways_is_proven_by_nobody(prover: Prover, names: Dns) -> None:
+    names.zone[NAME] = record()
+    twice = Proof(missing="the mail cannot be read: Subject stands more than once in its header")
+
+    assert twice == await proven(prover, b"Subject: RO 999\r\n" + signed())
+    assert twice == await proven(prover, PASS + b"Subject: RO 999\r\n" + MAIL, upstream=MX)
+    assert [] == names.asked
+
+
 async def test_the_upstreams_results_are_believed_from_the_upstream_alone(prover: Prover, names: Dns) -> None:
     assert PROVEN == await proven(prover, PASS + MAIL, upstream=MX)
     assert UNSIGNED == await proven(prover, PASS + MAIL)
@@ -103,7 +162,8 @@ async def test_the_author_must_be_one_who_may_answer_for_every_sender(prover: Pr
     assert Proof(missing="the address in From is not in answer_from of sender desk") == await proven(
         prover, signed(), JOBS, DESK
     )
-    assert PROVEN == await proven(prover, signed(MAIL.replace(b"desk@", b"boss@")), JOBS, DESK)
+    boss = replace(PROVEN, author=f"boss@{DOMAIN}")
+    assert boss == await proven(prover, signed(MAIL.replace(b"desk@", b"boss@")), JOBS, DESK)
     assert [NAME] == names.asked
 
 

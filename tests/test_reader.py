@@ -230,8 +230,8 @@ async def test_a_file_that_came_with_a_text_is_looked_into(make: Make) -> None:
 
 
 async def test_a_picture_that_needs_too_much_memory_costs_only_itself(make: Make) -> None:
-    reader = make(memory_bytes=180 << 20)
-    huge = drawn(7000, 7000)
+    reader = make(decoding_bytes=90 << 20)
+    huge = drawn(5000, 5000)
     found = await reader.attached(with_files(("image/png", huge), ("image/png", drawn(200, 100))))
 
     assert [p.problem for p in found] == ["a picture that needs too much memory was left out", ""]
@@ -241,9 +241,72 @@ async def test_a_picture_that_needs_too_much_memory_costs_only_itself(make: Make
 
 async def test_a_picture_that_takes_too_much_cpu_costs_only_itself(make: Make) -> None:
     reader = make(cpu_seconds=1, decoding_seconds=0, deadline_seconds=60, memory_bytes=8 << 30)
-    found = await reader.attached(with_files(*[("image/png", drawn(7000, 7000))] * 10))
+    found = await reader.attached(with_files(*[("image/png", drawn(5000, 5000))] * 10))
 
     assert found == (Picture(kind="", name="file-1", data=b"", problem="it took more than 1 s of CPU"),)
+    assert (await read(reader, SIMPLE)).subject == "Ready"
+
+
+async def test_no_picture_takes_as_much_memory_as_a_mail(make: Make) -> None:
+    reader = make()
+    out = io.BytesIO()
+    Image.new("RGB", (5000, 5000)).save(out, "AVIF", speed=10)
+    await reader.inspected(media(out.getvalue()))
+    status = Path(f"/proc/{reader.pids[0]}/status").read_text()
+
+    assert int(status.split("VmPeak:")[1].split()[0]) << 10 <= Limits().decoding_bytes
+    assert (await read(reader, bulky(40))).text == "words"
+
+
+async def test_where_memory_runs_out_the_kernel_takes_the_child_first(make: Make) -> None:
+    reader = make()
+    await reader.start()
+
+    assert Path(f"/proc/{reader.pids[0]}/oom_score_adj").read_text() == "1000\n"
+
+
+async def test_pictures_hold_up_no_mail(make: Make) -> None:
+    reader = make(children=2)
+    await asyncio.gather(read(reader, SIMPLE), read(reader, SIMPLE))
+    assert len(reader.pids) == 2
+    ends: list[str] = []
+
+    async def look() -> None:
+        await reader.inspected(media(drawn_once))
+        ends.append("picture")
+
+    async def job() -> None:
+        await read(reader, SIMPLE)
+        ends.append("mail")
+
+    drawn_once = drawn(4900, 4900)
+    await asyncio.gather(*(look() for _ in range(4)), job())
+
+    assert ends.index("mail") <= 1
+
+
+async def test_a_picture_that_is_not_looked_into_in_time_is_not_tried_again(
+    make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reader = make(deadline_seconds=0.001, decoding_seconds=0, second_for_bytes=10**12)
+    found = await reader.inspected(media(drawn(5000, 5000)))
+
+    assert "could not be read within" in found.problem
+    assert capsys.readouterr().out.count("reader.killed") == 1
+
+
+@pytest.mark.parametrize("deadline", [0.2, 60.0], ids=["its time", "its CPU"])
+@pytest.mark.parametrize("key", ["job", "subject_patterns", "patterns"])
+async def test_a_mail_on_which_the_patterns_take_too_long_is_read_without_them(
+    make: Make, capsys: pytest.CaptureFixture[str], key: str, deadline: float
+) -> None:
+    reader = make(cpu_seconds=1, deadline_seconds=deadline)
+    slow = "(a+)+$"
+    reader.configure((), **{key: slow if key == "job" else (slow, "(a)")})  # type: ignore[arg-type]
+    found = await read(reader, FROM + b"Subject: " + b"a" * 60 + b"!\r\n\r\nwords\r\n")
+
+    assert (found.text, found.job, found.captured) == ("words", "", {})
+    assert "reader.patterns_skipped" in capsys.readouterr().out
     assert (await read(reader, SIMPLE)).subject == "Ready"
 
 
@@ -365,6 +428,21 @@ async def test_callers_are_served_in_the_order_in_which_they_ask(make: Make) -> 
     await asyncio.gather(*(ask(n) for n in range(20)))
 
     assert order == [str(n) for n in range(20)]
+
+
+async def test_who_asks_again_and_again_is_not_served_before_the_others(make: Make) -> None:
+    reader = make()
+    await reader.start()
+    order: list[str] = []
+
+    async def ask(name: str, times: int) -> None:
+        for _ in range(times):
+            await read(reader, SIMPLE)
+            order.append(name)
+
+    await asyncio.gather(ask("many", 10), ask("once", 1))
+
+    assert order[1] == "once"
 
 
 async def test_a_cancelled_read_leaves_no_answer_for_the_next_one(make: Make, turns: Turns) -> None:

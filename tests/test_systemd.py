@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.reader import Limits
+
 UNIT = Path(__file__).parents[1] / "systemd" / "gateway.service"
 ANALYZE = shutil.which("systemd-analyze")
 
@@ -40,7 +42,7 @@ def test_systemd_finds_no_fault_in_the_unit(unit: Path) -> None:
 
 @needs_systemd
 def test_systemd_rates_the_exposure_as_low(unit: Path) -> None:
-    done = analyze("security", "--offline=true", "--no-pager", "--threshold=25", unit)
+    done = analyze("security", "--offline=true", "--no-pager", "--threshold=15", unit)
 
     assert done.returncode == 0, done.stdout
 
@@ -52,3 +54,15 @@ def test_a_bad_configuration_is_no_restart_loop() -> None:
 
     assert unit["Service"]["RestartPreventExitStatus"] == "2 78"
     assert unit["Service"]["Type"] == "notify"
+
+
+def test_a_mail_and_a_picture_of_the_worst_kind_fit_into_the_units_memory_beside_the_daemon() -> None:
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[method-assign, assignment]  # keys of systemd have capitals
+    unit.read(UNIT)
+    limits = Limits()
+
+    high, most = (int(unit["Service"][key].removesuffix("M")) << 20 for key in ("MemoryHigh", "MemoryMax"))
+
+    assert limits.memory_bytes + limits.decoding_bytes + (200 << 20) < high < most
+    assert unit["Service"]["OOMPolicy"] == "continue"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -9,9 +10,12 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import click
 import pytest
 from shop_store import ANN, BEN, SERVICE, gateway, shop, text_out
 
+from gateway.cli.common import json_line, printable, table
+from gateway.cli.preview import _shown as shown_preview
 from gateway.cli.trace import story
 from gateway.config import Config
 from gateway.core.model import Consent, Fate, InboundHook, Kind, Phone, Question, TextIn
@@ -144,6 +148,57 @@ async def test_a_text_that_came_in_says_how_many_pictures_came_with_it(spool: An
     await spool.accept(InboundHook(id="twilio:MM1", at=clock.now(), provider="twilio", event=event, raw=b"x"))
 
     assert "text: look\n" + " " * 21 + "pictures or files: 2\n" in await told(spool, capsys, id="MM1")
+
+
+HOSTILE = "hi \x1b]0;mine\x07\x1b[2J \x9b31m\x7f [/form] [red] 17\nattempt 1, 0 ms: accepted"
+
+
+async def test_a_strangers_words_steer_no_terminal_and_pass_for_no_other_line(
+    spool: Any, clock: Any, capsys: Any
+) -> None:
+    event = TextIn(remote_id="SM1", author=ANN, number=SERVICE, text=HOSTILE)
+    await spool.accept(InboundHook(id="twilio:SM1", at=clock.now(), provider="twilio", event=event, raw=b"x"))
+    shown = await told(spool, capsys, id="SM1")
+
+    assert all(letter.isprintable() or letter == "\n" for letter in shown)
+    assert " [2J  31m  [/form] [red] 17\n" + " " * 27 + "attempt 1" in shown
+
+
+def test_a_preview_shows_no_control_characters(capsys: Any) -> None:
+    keys = ("rule", "consent", "cut", "price", "due_at", "refused", "person", "pictures")
+    row = dict.fromkeys(keys, "") | {"to": ANN, "kind": "customer", "route": None, "text": HOSTILE, "segments": 1}
+    click.echo(shown_preview(printable(row | {"units": 9, "encoding": "GSM-7", "costly": ["\x1b"], "warnings": []})))
+    shown = capsys.readouterr().out
+
+    assert all(letter.isprintable() or letter == "\n" for letter in shown)
+    assert "\n" + " " * 19 + "attempt 1" in shown
+
+
+def test_the_cells_of_a_table_are_words_and_not_markup(capsys: Any) -> None:
+    table(("evidence",), [[HOSTILE], ["paper [form 7] :car:"]])
+    shown = capsys.readouterr().out
+
+    assert all(letter.isprintable() or letter == "\n" for letter in shown)
+    assert " [2J  31m  [/form] [red] 17 attempt" in shown
+    assert "paper [form 7] :car:" in shown
+
+
+@pytest.mark.usefixtures("config")
+def test_words_that_are_not_utf_8_are_refused_with_a_sentence(state: Path) -> None:
+    done = gateway(state, "consent", "grant", ANN, "--method", "paper", "--evidence", "form \udc9b")
+
+    assert done.returncode == 2
+    assert done.stderr == "gateway: evidence is not UTF-8: write it anew, or set the terminal to UTF-8\n"
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_json_on_a_terminal_has_no_control_characters_either(monkeypatch: Any, terminal: bool) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: terminal)
+    line = json_line({"text": HOSTILE + "\u2028\u00e9"})
+
+    assert json.loads(line)["text"] == HOSTILE + "\u2028\u00e9"
+    assert line.isprintable() == terminal
+    assert line.isascii() == terminal
 
 
 @pytest.mark.parametrize(

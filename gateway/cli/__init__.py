@@ -24,7 +24,10 @@ _COMMANDS = {
     "trace": ("gateway.cli.trace", "The whole story of a message, a mail or a phone on one screen."),
     "consent": ("gateway.cli.consent", "Show, grant, revoke, import and export consent."),
     "report": ("gateway.cli.report", "Count texts, segments and cost, and what became of them, by month."),
-    "carriers": ("gateway.cli.carriers", "List, show, check and confirm carriers."),
+    "carriers": (
+        "gateway.cli.carriers",
+        "List, show, check, suggest, set and confirm carriers; judge a list of text addresses.",
+    ),
     "db": ("gateway.cli.db", "Check, back up and restore the database."),
     "hash-password": ("gateway.cli.password", "Make the password_hash of a [[sender]]."),
     "simulate": ("gateway.cli.simulate", "Run the simulator on its own: a carrier, a Twilio and a mailbox."),

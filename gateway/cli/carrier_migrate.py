@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.common import fail, print_json, table
+from gateway.cli.common import fail, plain, print_json, table
 from gateway.config import Config, Unconfigured
 from gateway.config.document import Document, read
 from gateway.core import migrate
@@ -110,9 +110,9 @@ def _show(name: str, sheet: Sheet) -> None:
     click.echo()
     for one in sheet.found:
         for what in one.mended:
-            click.echo(f"{name}:{one.line}: {one.column}: {what}; it was read as it is meant")
+            click.echo(plain(f"{name}:{one.line}: {one.column}: {what}; it was read as it is meant"))
         if one.verdict == "not_a_number":
-            click.echo(f"{name}:{one.line}: {one.column}: {one.text}")
+            click.echo(plain(f"{name}:{one.line}: {one.column}: {one.text}"))
     _sums(sheet)
 
 
@@ -131,7 +131,8 @@ def _sums(sheet: Sheet) -> None:
     told = ", ".join(f"{verdicts[v]} {_word(v)}" for v in migrate.VERDICTS if verdicts[v])
     people = {one.phone for one in sheet.found if one.phone}
     where = f" in {', '.join(sheet.columns)}" if sheet.columns else ""
-    click.echo(f"\n{len(sheet.found)} addresses{where}: {told or 'none'}; {len(people)} phones")
+    click.echo()
+    click.echo(plain(f"{len(sheet.found)} addresses{where}: {told or 'none'}; {len(people)} phones"))
 
 
 def _word(verdict: str) -> str:

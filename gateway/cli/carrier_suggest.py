@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.common import NO, UNAVAILABLE, fail, load, print_json, table
+from gateway.cli.common import NO, UNAVAILABLE, fail, load, plain, print_json, table
 from gateway.config import Config
 from gateway.core import brandname
 from gateway.core import carrier as carriers
@@ -99,8 +99,8 @@ def _rows(config: Config, ids: Iterable[str], phone: Phone) -> Iterable[dict[str
 
 def _show(config: Config, phone: Phone, line: Line, told: Told, employee: Employee | None) -> None:
     said = ", ".join(filter(None, (line.kind, line.code and f"network {line.code}", line.name)))
-    click.echo(f"Twilio says: {said or 'nothing'}")
-    click.echo(f"{told.why}.")
+    click.echo(plain(f"Twilio says: {said or 'nothing'}"))
+    click.echo(plain(f"{told.why}."))
     rows = list(_rows(config, [told.carrier] if told.carrier else told.candidates, phone))
     if rows:
         columns = ("id", "name", "channel", "status", "ends", "address")
@@ -121,7 +121,5 @@ def _next(rows: Iterable[dict[str, Any]], ident: str, employee: Employee | None)
     name = employee.name if employee else "EMPLOYEE"
     step = f"{name} is entered with it." if entered else f'Write carrier = "{ident}" under [[employee]] of {name}.'
     if any(row["status"] == "unverified" for row in usable):
-        step += (
-            f"  Nobody has shown that it works: gateway carriers test {name}, or confirm {name} when a text arrived."
-        )
+        step += f"  Nobody has shown that it works: gateway carriers confirm {name} when a text has arrived."
     return step

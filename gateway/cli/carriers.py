@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.common import BAD_CONFIG, actor, ask, config_option, json_option, load, print_json, table
+from gateway.cli.common import BAD_CONFIG, actor, ask, config_option, json_option, load, print_json, printable, table
 from gateway.core.brandname import hosts
 from gateway.core.carrier import CHANNELS, CarrierTable, notice, routable
 
@@ -48,6 +48,9 @@ def _rows(config: Any) -> Iterator[dict[str, Any]]:
                 "seen": channel.seen.isoformat() if channel.seen else None,
                 "successor": carrier.successor or None,
                 "max_chars": channel.max_chars or None,
+                "max_bytes": channel.max_bytes or None,
+                "quirks": list(channel.quirks),
+                "aliases": list(carrier.aliases),
                 "not_routable": routable(channel, today) or None,
                 "employees": users.get((carrier.id, channel.channel), []),
                 "origin": carrier.origin,
@@ -89,7 +92,7 @@ def show(ident: str, as_json: bool, config_path: str | None) -> None:
     if as_json:
         print_json(rows)
         return
-    for row in rows:
+    for row in printable(rows):
         click.echo("\n".join(f"{k:>13}: {v if not isinstance(v, list) else ', '.join(v)}" for k, v in row.items() if v))
         click.echo()
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gateway.cli.common import BAD_CONFIG, config_option, json_option
+from gateway.cli.common import BAD_CONFIG, config_option, json_option, print_json
 
 
 def command() -> click.Command:
@@ -34,10 +34,10 @@ def check(live: bool, fix: bool, as_json: bool, config_path: str | None) -> None
 
         report_live(config_path, as_json=as_json, fix=fix)
     else:
-        report(config_path, as_json=as_json, carriers_only=False)
+        report(config_path, as_json=as_json)
 
 
-def report(config_path: str | None, *, as_json: bool, carriers_only: bool) -> None:
+def report(config_path: str | None, *, as_json: bool) -> None:
     """Prints every problem of the configuration and ends with 0 or 78; warnings end with 0."""
     from gateway.config import ConfigError, Problem, default_path, load, render
 
@@ -45,28 +45,19 @@ def report(config_path: str | None, *, as_json: bool, carriers_only: bool) -> No
     problems: list[Problem] = []
     config: Any = None
     try:
-        config = load(path, secrets=not carriers_only)
+        config = load(path)
         problems += config.warnings
     except ConfigError as error:
         problems += error.problems
     if config is not None:
-        if not carriers_only:
-            problems += [Problem(file=str(path), text=text, severity=severity) for severity, text in _places(config)]
+        problems += [Problem(file=str(path), text=text, severity=severity) for severity, text in _places(config)]
         problems += [Problem(file=str(path), text=text, severity="warning") for text in _domains(config)]
     if as_json:
-        _lines(problems)
+        print_json(asdict(problem) for problem in problems)
     else:
         click.echo(render(problems, path))
     if any(p.severity == "error" for p in problems):
         sys.exit(BAD_CONFIG)
-
-
-def _lines(problems: Sequence[Any]) -> None:
-    import json
-    from dataclasses import asdict
-
-    for problem in problems:
-        click.echo(json.dumps(asdict(problem), ensure_ascii=False))
 
 
 def _places(config: Any) -> list[tuple[str, str]]:

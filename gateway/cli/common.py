@@ -54,9 +54,17 @@ def ask(config: Any, verb: str, *, offline: bool = True, **arguments: Any) -> di
 
 
 def ask_daemon(config: Any, verb: str, *, wait_seconds: float = 60, **arguments: Any) -> dict[str, Any] | None:
-    """The daemon's answer, or None without a daemon; a no ends the command."""
+    """The daemon's answer, or None without a daemon; a no ends the command, and so do words that are not UTF-8."""
+    for name, value in arguments.items():
+        if isinstance(value, str) and not _encodable(value):
+            fail(f"{name} is not UTF-8: write it anew, or set the terminal to UTF-8", 2)
     answer = _from_daemon(config, verb, arguments, wait_seconds)
     return None if answer is None else _said_yes(answer)
+
+
+def _encodable(words: str) -> bool:
+    """Whether no byte of the command line stands in it as a lone surrogate, which no file can keep (PEP 383)."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in words)
 
 
 def _said_yes(answer: dict[str, Any]) -> dict[str, Any]:
@@ -112,7 +120,7 @@ def _short(path: Path) -> str:
 
 def fail(text: str, code: int = NO) -> NoReturn:
     """Prints the sentence to stderr and ends with the code."""
-    click.echo(f"gateway: {text}", err=True)
+    click.echo(f"gateway: {plain(text, lines=True)}", err=True)
     sys.exit(code)
 
 
@@ -121,23 +129,46 @@ def actor() -> str:
     return os.environ.get("SUDO_USER") or getpass.getuser()
 
 
+def plain(words: str, *, lines: bool = False) -> str:
+    """`words` without control characters: a stranger's text must not steer the terminal.  LF stays with `lines`."""
+    return "".join(c if c.isprintable() or (lines and c == "\n") else " " for c in words)
+
+
+def printable(value: Any) -> Any:
+    """The same rows, lists and strings, each string `plain` with its lines."""
+    match value:
+        case str():
+            return plain(value, lines=True)
+        case Mapping():
+            return {key: printable(each) for key, each in value.items()}
+        case list() | tuple():
+            return [printable(each) for each in value]
+    return value
+
+
 def print_json(rows: Iterable[Mapping[str, Any]]) -> None:
     """One object a line."""
     for row in rows:
-        click.echo(json.dumps(row, ensure_ascii=False))
+        click.echo(json_line(row))
+
+
+def json_line(row: Mapping[str, Any]) -> str:
+    """The object on one line; on a terminal in ASCII, because JSON lets DEL and the controls from U+0080 on stand."""
+    return json.dumps(row, ensure_ascii=sys.stdout.isatty())
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A table for people; plain columns where nobody looks at a terminal."""
+    """A table for people; plain columns where nobody looks at a terminal.  Cells are words, never rich's markup."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     made = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
         made.add_column(name, overflow="fold")
     for row in rows:
-        made.add_row(*("" if cell is None else str(cell) for cell in row))
+        made.add_row(*(Text("" if cell is None else plain(str(cell))) for cell in row))
     if not console.is_terminal:
         console.width = 200
     console.print(made)

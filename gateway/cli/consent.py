@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from gateway.cli import roll
-from gateway.cli.common import actor, ask, config_option, json_option, load, print_json, table
+from gateway.cli.common import actor, ask, config_option, json_option, load, plain, print_json, table
 
 METHODS = ["paper", "web", "keyword", "verbal", "mail", "job_system", "import"]
 
@@ -37,7 +37,7 @@ def show(phone: str, as_json: bool, config_path: str | None) -> None:
     if phone and not as_json:
         click.echo(f"{answer['phone']}: {answer['standing']}")
         if answer["says"]:
-            click.echo(f"{answer['phone']} {answer['says']}")
+            click.echo(plain(f"{answer['phone']} {answer['says']}"))
         for number in answer["blocked"]:
             click.echo(
                 f"{answer['phone']}: blocked by the provider for our number {number}: only a START to it lifts that"

@@ -8,7 +8,9 @@ from typing import Any, BinaryIO
 
 import click
 
-from gateway.cli.common import ask, config_option, json_option, load, print_json
+from gateway.cli.common import ask, config_option, json_option, load, print_json, printable
+
+_LINE, _BELOW = "\n", "\n" + " " * 19  # the lines of a text stand below each other
 
 
 def command() -> click.Command:
@@ -30,7 +32,7 @@ def preview(to: str, mail: BinaryIO | None, sender: str, as_json: bool, config_p
     if as_json:
         print_json(rows)
     else:
-        for n, row in enumerate(rows):
+        for n, row in enumerate(printable(rows)):
             click.echo(("\n" if n else "") + _shown(row))
 
 
@@ -55,7 +57,7 @@ def _shown(row: dict[str, Any]) -> str:
         ("refused", row["refused"]),
         *(("warning", words) for words in row["warnings"]),
     ]
-    return "\n".join(f"{name:>17}: {value}" for name, value in lines if value)
+    return "\n".join(f"{name:>17}: {str(value).replace(_LINE, _BELOW)}" for name, value in lines if value)
 
 
 def _later(due: str | None) -> str:

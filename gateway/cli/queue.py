@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from gateway.cli.common import actor, ask, config_option, fail, json_option, load, print_json, table
+from gateway.cli.common import actor, ask, config_option, fail, json_option, load, plain, print_json, table
 
 
 def command() -> click.Command:
@@ -42,13 +42,16 @@ def _note(row: dict[str, object]) -> str:
 
 @queue.command(help="One delivery with its attempts and receipts, or a mail that could not be read.")
 @click.argument("ident", metavar="ID")
-@click.option("--raw", is_flag=True, help="The mail itself, byte for byte as it came in; ID is that of the mail.")
+@click.option("--raw", is_flag=True, help="The mail itself, byte for byte where the output is a file or a pipe.")
 @json_option
 @config_option
 def show(ident: str, raw: bool, as_json: bool, config_path: str | None) -> None:
     if raw:
         answer = ask(load(config_path, secrets=False), "queue.raw", id=ident)["rows"][0]
-        sys.stdout.buffer.write(answer["raw"].encode("latin-1"))
+        if sys.stdout.isatty():
+            click.echo(plain(answer["raw"].replace("\r\n", "\n"), lines=True))
+        else:
+            sys.stdout.buffer.write(answer["raw"].encode("latin-1"))
         return
     rows = ask(load(config_path, secrets=False), "queue.show", id=ident)["rows"]
     if as_json:
@@ -100,6 +103,6 @@ def _done(rows: list[dict[str, object]], words: str, as_json: bool) -> None:
         print_json(rows)
     else:
         for row in rows:
-            click.echo(f"{row['id']} {words}" if row["done"] else f"{row['id']}: {row['why']}")
+            click.echo(plain(f"{row['id']} {words}" if row["done"] else f"{row['id']}: {row['why']}"))
     if not all(row["done"] for row in rows):
         raise SystemExit(1)

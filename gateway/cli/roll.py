@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
@@ -14,7 +13,7 @@ from typing import Any, TextIO
 
 import click
 
-from gateway.cli.common import actor, ask, config_option, fail, json_option, load, print_json
+from gateway.cli.common import actor, ask, config_option, fail, json_line, json_option, load, plain, print_json
 
 MOST_BYTES = 16 * 1024 * 1024  # of one list
 _SLOW = 5_000  # lines after which a person wants to see that it goes on
@@ -110,7 +109,7 @@ def _refuse(name: str, problems: Iterable[dict[str, Any]], as_json: bool) -> Non
         if as_json:
             print_json([{"file": name, **problem}])
         column = f"{problem['column']}: " if problem["column"] else ""
-        click.echo(f"{name}:{problem['line']}: error: {column}{problem['error']}", err=True)
+        click.echo(plain(f"{name}:{problem['line']}: error: {column}{problem['error']}"), err=True)
     fail(f"nothing was recorded: {count} {'problem' if count == 1 else 'problems'}")
 
 
@@ -121,9 +120,10 @@ def _write(config: Any, out: TextIO, as_json: bool) -> None:
     while more:
         answer = ask(config, "consent.export", offset=offset)
         if as_json:
-            out.writelines(f"{json.dumps(row, ensure_ascii=False)}\n" for row in answer["rows"])
+            out.writelines(f"{json_line(row)}\n" for row in answer["rows"])
         else:
-            out.write(written(answer["rows"], EXPORTED, header=offset == 0))
+            rows = written(answer["rows"], EXPORTED, header=offset == 0)
+            out.write(plain(rows, lines=True) if out.isatty() else rows)
         offset += len(answer["rows"])
         more = answer["more"]
 

@@ -19,6 +19,8 @@ from rich.padding import Padding
 from rich.panel import Panel
 from rich.text import Text
 
+from gateway.cli.common import plain
+
 NARROWEST, WIDEST = 80, 120
 _WHO, _WHAT = 12, 12  # columns
 
@@ -119,11 +121,6 @@ def scene(phones: Sequence[Handset], owner: str, letters: Sequence[Letter], out:
         return Group(*shown, mails)
     across = max(1, min(3, len(shown)))
     return Group(Columns(shown, width=out.width // across - 1, padding=(0, 1)), mails)
-
-
-def plain(words: str, *, lines: bool = False) -> str:
-    """`words` without control characters: a stranger's text must not steer the terminal.  LF stays with `lines`."""
-    return "".join(c if c.isprintable() or (lines and c == "\n") else " " for c in words)
 
 
 def _bubble(value: Bubble, *, framed: bool) -> RenderableType:

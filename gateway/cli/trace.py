@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.common import ask, config_option, json_option, load, print_json
+from gateway.cli.common import ask, config_option, json_option, load, print_json, printable
 
 Row = Mapping[str, Any]
 _INDENT = " " * 21
@@ -36,9 +36,9 @@ def trace(what: str, as_json: bool, config_path: str | None) -> None:
 
 def story(rows: Iterable[Row]) -> None:
     """The story in the order of time, a paragraph for each thing that happened; times are local."""
-    for row in rows:
+    for row in printable(list(rows)):
         for line in _TOLD[row["what"]](row):
-            click.echo(line)
+            click.echo(line.replace("\n", " "))
 
 
 def _head(row: Row, text: str) -> str:

@@ -12,7 +12,7 @@ from gateway.core import phone as phones
 from gateway.core.carrier import needs_confirmation, render
 from gateway.core.consent_csv import CLASSES, METHODS, PROVEN
 from gateway.core.model import Confirmation, Consent, Phone
-from gateway.core.policy import Standing, forbids, standing
+from gateway.core.policy import Standing, forbids, standing, stop_of
 from gateway.core.rules import Rules
 from gateway.core.work import Needs, Writes
 from gateway.events import emit
@@ -71,9 +71,7 @@ class Ledger:
         state = standing(facts.consents.get(number, ()), rules.brand)
         if state.stopped is not None:
             shown = phones.shown(number)
-            raise CommandFailed(
-                f"{shown} said STOP on {state.stopped.at:%Y-%m-%d}: only a START from that phone lifts it"
-            )
+            raise CommandFailed(f"{shown} {stop_of(state.stopped)}: only a START from that phone lifts it")
         return await self._enter(number, "grant", method, evidence, klass, disclosure, actor)
 
     async def revoke(self, phone: str, evidence: str = "", method: str = "verbal", actor: str = "") -> Answer:

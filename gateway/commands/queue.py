@@ -60,6 +60,9 @@ class Queue:
     async def release(self, ids: list[str] | None = None, sender: str = "", actor: str = "") -> Answer:
         """Lets go what is held: the ids, or everything of a sender."""
         wanted = list(ids or [])
+        if sender and self._config().rules.sender(sender) is None:
+            known = ", ".join(s.name for s in self._config().rules.senders) or "none"
+            raise CommandFailed(f"there is no [[sender]] named {sender!r} (known: {known})", 2)
         if sender:
             # Only what budget or flood brake hold: a text that may have been sent already needs a person who names it.
             rows = await self._spool.find("queue", all=False, limit=MOST)

@@ -9,7 +9,7 @@ from gateway.commands.answer import Answer, CommandFailed
 from gateway.config import Config
 from gateway.core.consent_csv import EXPORTED, Entry, Problem, check, consent
 from gateway.core.model import Consent
-from gateway.core.policy import standing
+from gateway.core.policy import standing, stop_of
 from gateway.core.work import Needs, Writes
 from gateway.events import emit
 from gateway.ports import Clock, Spool
@@ -94,7 +94,7 @@ def _judge(entry: Entry, ledger: Sequence[Consent], brand: str, actor: str) -> C
         for c in ledger
     )
     if state.stopped is not None:
-        text = f"{entry.phone} said STOP on {state.stopped.at:%Y-%m-%d}: only a START from that phone lifts it"
+        text = f"{entry.phone} {stop_of(state.stopped)}: only a START from that phone lifts it"
         return Problem(line=entry.line, column="phone", text=text)
     if state.revoked is not None and (same or entry.at <= state.revoked.at):
         # The ledger counts in the order of entry: an old paper entered late would undo the newer word.

@@ -99,7 +99,9 @@ def config(path: Path, tables: Tables, carriers: CarrierTable, secrets: Secrets,
         database=state / top.database,
         rules=_rules(tables, carriers),
         smtp=_smtp(_model(tables.smtp), folder),
-        http=HttpSettings(public=http.public, public_url=http.public_url, admin=http.admin),
+        http=HttpSettings(
+            public=http.public, admin=http.admin, public_url=http.public_url, max_connections=http.max_connections
+        ),
         relay=outgoing.relay_settings(relay, folder, secrets.password, secrets.client_secret),
         dkim=outgoing.dkim_settings(tables, top.domain, secrets.signing),
         twilio=_twilio(tables, secrets),

@@ -81,6 +81,7 @@ class Http(Table):
     public: unit.ListenOrOff = Listener("127.0.0.1", 8080)
     public_url: unit.UrlOrNone = ""
     media_for: Annotated[timedelta, unit.span("1 h", "365 d")] = timedelta(days=7)
+    max_connections: int = Field(200, ge=10, le=10_000)
     admin: unit.ListenOrOff = Listener("127.0.0.1", 8081)
 
 

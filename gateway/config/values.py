@@ -52,6 +52,7 @@ class HttpSettings:
     public: Listener | None  # webhooks and media; None = off
     admin: Listener | None  # health, metrics; None = off
     public_url: str = ""  # without the trailing slash; "" = webhooks cannot reach us
+    max_connections: int = 200  # of public
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

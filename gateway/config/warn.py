@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.config import secret, unit
 from gateway.config.place import Problem
-from gateway.config.schema import Employee, Policy
+from gateway.config.schema import Employee
 from gateway.config.tables import Placed, Tables
 from gateway.core import carrier, suspect
 from gateway.core.carrier import CarrierTable
@@ -35,11 +35,6 @@ def problems(tables: Tables, carriers: CarrierTable, today: date) -> list[Proble
 
 
 def _without_effect(tables: Tables) -> Iterator[Problem]:
-    remedy = "a later version uses it; until then leave it out"
-    policy = tables.policy
-    if policy and policy.model.fallback_after != Policy.model_fields["fallback_after"].default:
-        text = "policy.fallback_after has no effect yet"
-        yield policy.problem(("fallback_after",), text, remedy, severity="warning")
     if tables.smtp and tables.smtp.model.listen_public:
         text = "smtp.listen_public refuses mail to enroll: phones cannot enter themselves yet"
         yield tables.smtp.problem(("listen_public",), text, "enter employees with [[employee]]", severity="warning")

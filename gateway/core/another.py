@@ -8,7 +8,7 @@ from datetime import datetime
 from gateway.core import address, gsm, notice, outgoing
 from gateway.core.enclosed import as_links
 from gateway.core.intent import mailboxes
-from gateway.core.model import Confirmation, Kind
+from gateway.core.model import Kind
 from gateway.core.route import NoWay, Person, ways
 from gateway.core.rules import Rules
 from gateway.core.work import Delivery, Facts, MailParcel, Message, Writes
@@ -59,10 +59,19 @@ def with_links(delivery: Delivery, now: datetime, rules: Rules) -> Delivery | No
 
 
 def to_fallback(
-    delivery: Delivery, message: Message, why: str, token: str, facts: Facts, rules: Rules, now: datetime
+    delivery: Delivery,
+    message: Message,
+    why: str,
+    token: str,
+    facts: Facts,
+    rules: Rules,
+    now: datetime,
+    *,
+    late: bool = False,
 ) -> Writes:
     """A person's reply to the mailbox behind the one that does not take it, and a word to the admin.
 
+    `late`: the first mailbox only puts it off, and may take it yet.
     Nothing where there is no other mailbox, or where this was it.
     """
     other = message.report_to
@@ -74,7 +83,7 @@ def to_fallback(
     parcel = replace(delivery.parcel, rcpt_to=other, mail_from=sender)
     made = replace(notice.mail_delivery(message, parcel, now, bounce=token), id=f"{message.id}.2")
     made = replace(made, lane=f"mail|{made.id}", to=other)
-    return Writes(deliveries=(made,)).joined(_told(delivery, other, why, rules, now, dict(facts.confirmations)))
+    return Writes(deliveries=(made,)).joined(_told(delivery, other, why, rules, now, facts, late=late))
 
 
 def told_of(delivery: Delivery, message: Message, rules: Rules) -> Message:
@@ -87,18 +96,17 @@ def told_of(delivery: Delivery, message: Message, rules: Rules) -> Message:
     return replace(message, report_to=other)
 
 
-def _told(
-    delivery: Delivery, other: str, why: str, rules: Rules, now: datetime, confirmations: dict[str, Confirmation]
-) -> Writes:
+def _told(delivery: Delivery, other: str, why: str, rules: Rules, now: datetime, facts: Facts, *, late: bool) -> Writes:
     day = now.astimezone(rules.timezone).date()
     key = f"mailbox.{delivery.to.replace('@', '.at.')}.{day}"
+    went = f"It goes to {other} as well; the first mail is still tried, and may arrive too." if late else ""
     text = (
-        f"What people text back cannot be handed to {delivery.to}: {why}\n\n"
-        f"It went to {other} instead. Mend the mailbox, or change [[sender]] reply_to.\n"
+        f"What people text back {'is put off by' if late else 'cannot be handed to'} {delivery.to}: {why}\n\n"
+        f"{went or f'It went to {other} instead.'} Mend the mailbox, or change [[sender]] reply_to.\n"
         f"The first reply: gateway trace {delivery.message}\n\n"
         "Other replies to that mailbox are treated alike; this is told once a day.\n"
     )
-    return notice.alarm(key, f"Replies do not reach {delivery.to}", text, rules, now, confirmations)
+    return notice.alarm(key, f"Replies do not reach {delivery.to}", text, rules, now, facts.confirmations)
 
 
 def _count(delivery: Delivery) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from gateway.core import ask, compose, doubt, reply, respond, suspect, thread
+from gateway.core import ask, compose, doubt, policy, reply, respond, suspect, thread
 from gateway.core.incoming import keyword_entry
 from gateway.core.intent import WAITING, Reply
 from gateway.core.model import Consent, Conversation, Fate, InboundHook, Picture, Question
@@ -14,6 +14,8 @@ from gateway.core.reply import Heard
 from gateway.core.rules import Rules
 from gateway.core.thread import Belonging
 from gateway.core.work import Delivery, Facts, MailParcel, Move, Writes
+
+_BETWEEN = "\n\n"  # the notes of a reply mail that waits, in Message.cut: it may be written anew for another job
 
 
 def arrived(
@@ -41,26 +43,29 @@ def arrived(
         pictures=pictures,
     )
     heard, more = _doubted(heard, facts, rules, now, tokens)
-    facts = _entered(facts, more.consents)
+    facts = _entered(facts, (*more.consents, *((heard.entry,) if heard.entry else ())))
     heard, texts = _texted_back(heard, facts, rules, now)
     asks = _asked(heard, question, facts, rules, now, tokens)
     return _mailed(heard, facts, rules, now, tokens, asks).joined(more).joined(texts)
 
 
 def _entered(facts: Facts, entries: tuple[Consent, ...]) -> Facts:
-    """The facts as this text leaves them."""
+    """The facts as this text leaves them; the door may have made the entry of a keyword already."""
     consents = dict(facts.consents)
     for entry in entries:
-        consents[entry.phone] = (*consents.get(entry.phone, ()), entry)
+        known = consents.get(entry.phone, ())
+        if all(c.id != entry.id for c in known):
+            consents[entry.phone] = (*known, entry)
     return replace(facts, consents=consents)
 
 
 def _mailed(heard: Heard, facts: Facts, rules: Rules, now: datetime, tokens: Iterator[str], asks: Writes) -> Writes:
     """The reply mail; it waits for the answer where the person has been asked which job is meant."""
     question = asks.questions[0] if asks.questions else None
+    notes = _BETWEEN.join((*reply.left_out(heard), *heard.notes)) if question else ""
     if question is not None:
         heard = replace(heard, notes=(*heard.notes, "[The person was asked by text which job is meant.]"))
-    made = reply.message(heard, rules, now)
+    made = replace(reply.message(heard, rules, now), cut=notes)
     mail = reply.delivery(made, heard, facts, rules, now, next(tokens))
     if question is not None:
         mail, question = ask.waiting(mail, question, now)
@@ -93,7 +98,11 @@ def _doubted(heard: Heard, facts: Facts, rules: Rules, now: datetime, tokens: It
         token=next(tokens),
         rules=rules,
         now=now,
+        at=heard.inbound.at,
     )
+    after = _entered(facts, asked.consents).consents[phone]
+    if policy.standing(after, rules.brand).suspended is None:
+        return heard, Writes()  # the person has said START since
     note = "[This may be a wish not to be texted: reminders to this phone pause. A question about it is on its way.]"
     return replace(heard, notes=(*heard.notes, note)), asked
 
@@ -119,6 +128,8 @@ def _asked(
     number = rules.number_at(heard.event.number)
     if not rules.ask or number is None or not heard.about.ambiguous or heard.intent.keyword is not None:
         return Writes()
+    if heard.found is not None and heard.found.text and heard.found.keywords:
+        return Writes()  # it was a question to the shop and has its answer, whatever job is meant
     if ask.tired(facts, heard.talk.phone) or now - heard.inbound.at > rules.ask_wait:
         return Writes()
     if respond.silent(heard.talk.phone, facts, rules):
@@ -150,7 +161,8 @@ def _settled(
             continue
         event = replace(intent.event, text=message.text, media=(), remote_id=f"{intent.event.remote_id}.{n}")
         heard = _chosen(replace(inbound, at=message.at), replace(intent, event=event), question, talk, kept, rules)
-        heard = replace(heard, pictures=_pictures(delivery))
+        kept_notes = tuple(filter(None, message.cut.split(_BETWEEN)))
+        heard = replace(heard, pictures=_pictures(delivery), notes=(*heard.notes, *kept_notes))
         made = replace(reply.message(heard, rules, now), id=f"{inbound.id}.{n}")
         mail = reply.delivery(made, heard, facts, rules, now, next(tokens))
         note = f"the person said that it is about another job: it goes as {made.id}"

@@ -15,8 +15,15 @@ from gateway.core.work import Delivery, Facts, Writes
 
 ASKED = "asked which job"  # Delivery.reason
 MOST = 5  # jobs that one text can name
-_ANSWER = re.compile(r"\W{0,3}(\d)\W{0,3}")
+_TOKEN = re.compile(r"[^\W\d_]+|\d+")
+_AROUND = frozenset(
+    (
+        *("st", "nd", "rd", "th", "the", "one", "job", "number", "no", "nr", "option", "reply", "mean", "i", "it"),
+        *("its", "is", "about", "for", "please", "pls", "thanks", "thank", "you", "thx"),
+    )
+)
 _A_DAY = 3  # questions to one phone
+_ANSWER_CHARS = 30  # more is something new
 _TITLE = 30  # characters of a job's name in the text
 
 
@@ -41,12 +48,22 @@ def settled(question: Question, event: TextIn, facts: Facts, now: datetime) -> t
 
     None when the text is no answer to it, and when that conversation is no more: then it is a text like any other.
     """
-    found = _ANSWER.fullmatch(event.text.strip()[:20])
-    at = int(found[1]) if found else 0
+    at = _number(event.text)
     if not 1 <= at <= len(question.options):
         return None
     talk = next((c for c in facts.conversations if c.id == question.options[at - 1]), None)
     return None if talk is None else (replace(question, answered_at=now, answer=str(at)), talk)
+
+
+def _number(text: str) -> int:
+    """The number that a short text names with nothing but courtesies around it, 0 = it does not: "2", "the 2nd one"."""
+    if len(text) > _ANSWER_CHARS:
+        return 0
+    tokens = _TOKEN.findall(text.casefold())
+    numbers = [token for token in tokens if token.isdecimal()]
+    if len(numbers) != 1 or any(token not in _AROUND for token in tokens if not token.isdecimal()):
+        return 0
+    return int(numbers[0])
 
 
 def ask(

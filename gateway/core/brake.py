@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from gateway.core.model import BAD_ENDS, Fate, Kind, Phone
@@ -12,8 +13,14 @@ FLOOD = "flood"  # Delivery.reason
 _MINUTE = timedelta(minutes=1)
 
 
-def brakes(sender: str, phone: Phone, text: str, before: int, facts: Facts, rules: Rules, now: datetime) -> str:
-    """Why a text is held, "" = it goes.  `before`: texts of the same mail, which the facts do not know yet."""
+def brakes(
+    sender: str, phone: Phone, wordings: Collection[str], before: int, facts: Facts, rules: Rules, now: datetime
+) -> str:
+    """Why a text is held, "" = it goes.  `before`: texts of the same mail, which the facts do not know yet.
+
+    `wordings` are the forms that the same words take, as a first text and as a later one, without links: a link is
+    another one each time.  Without any, only the number of texts counts.
+    """
     most = rules.policy.flood_per_minute
     if not most:
         return ""
@@ -24,12 +31,26 @@ def brakes(sender: str, phone: Phone, text: str, before: int, facts: Facts, rule
     same = [
         s
         for s in facts.said.get(phone, ())
-        if s.kind is Kind.TEXT and s.sender == sender and s.text == text and s.at > first and s.fate not in BAD_ENDS
+        if s.kind is Kind.TEXT
+        and s.sender == sender
+        and s.at > first
+        and s.fate not in BAD_ENDS
+        and _unlinked(s.text, rules) in wordings
     ]
     if not same:
         return ""
-    sent = next((s for s in same if s.fate is not Fate.HELD), same[-1])
-    return f"flood: the same text went to this phone at {sent.at:%H:%M:%S} UTC; this is number {len(same) + 1}"
+    sent = next((s for s in same if s.fate is not Fate.HELD), None)
+    first_one = sent or same[-1]
+    what = "went to this phone" if sent else "to this phone is held, since one came"
+    return f"flood: the same text {what} at {first_one.at:%H:%M:%S} UTC; this is number {len(same) + 1}"
+
+
+def _unlinked(text: str, rules: Rules) -> str:
+    """A text of ours without the links to its files, which stand under it."""
+    lines = text.split("\n")
+    while lines and rules.public_url and lines[-1].startswith(f"{rules.public_url}/media/"):
+        lines.pop()
+    return "\n".join(lines)
 
 
 def summary(sender: str, why: str, now: datetime) -> tuple[str, str, str]:

@@ -113,9 +113,9 @@ _TABLE: dict[str, tuple[Klass, str]] = {
 # What follows of itself, for people.
 ACTIONS: dict[Klass, str] = {
     Klass.RECIPIENT: "it is not sent again; check the phone number",
-    Klass.OPTED_OUT: "it is not sent again, and no other text goes to that phone until it says START",
+    Klass.OPTED_OUT: "it is not sent again; 21610 enters a STOP, the others pause texts by machine and ask the shop",
     Klass.CONFIG: "texts by this number wait, and the admin is told; what was taken already is not sent again",
-    Klass.MESSAGE: "it is not sent again; other texts are",
+    Klass.MESSAGE: "it is not sent again, unless only its picture was refused: then it goes once more with a link",
     Klass.RETRY: "before it was taken it is tried again by itself; once taken it is not, since it would be paid twice",
     Klass.LATER: "before it was taken it is tried again later by itself; once taken it is not",
     Klass.UNCLEAR: "it is looked up at the provider before anything else is done",

@@ -9,7 +9,7 @@ from datetime import datetime
 from gateway.core import address, admit, choice, notice
 from gateway.core.admit import Choice
 from gateway.core.intent import mailboxes, target_of
-from gateway.core.model import Fate, InboundMail, Kind, Phone, Picture, Reading, Recipient
+from gateway.core.model import Door, Fate, InboundMail, Kind, Phone, Picture, Reading, Recipient
 from gateway.core.rules import Rule, Rules, Sender
 from gateway.core.template import Words
 from gateway.core.work import Delivery, Facts, Message, Writes
@@ -46,14 +46,15 @@ class Desk:
 def told_of(mail: InboundMail, rules: Rules) -> str:
     """Who hears of a bad end: the envelope sender (RFC 3461 4.2), else the sender's report_to, else the admin.
 
-    "" for mail from outside: its envelope sender may be forged, and a report would be backscatter.
+    "" for mail from outside: its envelope sender may be forged, and a report would be backscatter.  Of an answer from
+    outside From is proven and the envelope is not: the sender's own people hear.
     """
     if not mail.sender:
         return ""
     sender = rules.sender(mail.sender)
     author = mail.envelope.mail_from
-    own = address.mail_domain(author) in ("", rules.domain)
-    options = ("" if own else author, sender.report_to if sender else "", *mailboxes(rules))
+    unfit = mail.door is Door.PUBLIC or address.mail_domain(author) in ("", rules.domain)
+    options = ("" if unfit else author, sender.report_to if sender else "", *mailboxes(rules))
     return next(filter(None, options), "")
 
 

@@ -43,17 +43,18 @@ def doubt(
     token: str,
     rules: Rules,
     now: datetime,
+    at: datetime | None = None,
 ) -> Writes:
     """The pause of texts by machine, and the question by mail.
 
     `words` are the person's, "" where the provider raised the doubt; `why` is a clause that says what was noticed;
-    `number` is the name of ours that it was about; `source` is who recorded it.
+    `number` is the name of ours that it was about; `source` is who recorded it; `at` is when the person wrote.
     """
     entry = Consent(
         id=f"{ident}.suspend",
         brand=rules.brand,
         phone=phone,
-        at=now,
+        at=at or now,
         action="suspend",
         method="keyword" if words else "provider",
         evidence=f"{why}; question {token}"[:500],
@@ -90,7 +91,7 @@ def doubt(
 def _mail(told: Message, token: str, rules: Rules, now: datetime, *, about: str = "") -> Writes:
     data = compose.notice(
         sender=notice.author(rules),
-        reply_to=f"a-{token}@{rules.domain}",
+        reply_to=f"a-{token}@{rules.domain}" if token else "",
         to=told.recipient,
         subject=told.subject,
         text=told.text,
@@ -139,10 +140,10 @@ def answered(intent: Answered, desk: Desk) -> Writes:
         return _again(question, intent.token, desk)
     desk.notes.append(f"the question about {question.phone} is answered: {found}")
     done = Writes(questions=(replace(question, answered_at=desk.now, answer=found),))
-    if policy.standing(desk.facts.consents.get(question.phone, ()), desk.rules.brand).suspended is None:
-        # The person has said STOP or START since, or a new consent was given: his own word counts.
-        desk.notes.append("it changes nothing: the doubt was settled in another way since")
-        return done
+    why = _pointless(question, found, desk)
+    if why:
+        desk.notes.append(f"it changes nothing: {why}")
+        return done.joined(_unchanged(question, found, why, desk))
     author = desk.reading.author or desk.mail.envelope.mail_from
     entry = Consent(
         id=f"{desk.mail.id}.{question.id}",
@@ -158,6 +159,41 @@ def answered(intent: Answered, desk: Desk) -> Writes:
     return replace(done, consents=(entry,))
 
 
+def _pointless(question: Question, found: str, desk: Desk) -> str:
+    """Why an answer changes nothing, a sentence for people; "" = it does.
+
+    The person's own word since counts more.  What others entered meanwhile undoes no yes: it says what he meant.
+    """
+    entries = [e for e in desk.facts.consents.get(question.phone, ()) if e.brand == desk.rules.brand]
+    state = policy.standing(entries, desk.rules.brand)
+    if state.stopped is not None:
+        return f"the phone {policy.stop_of(state.stopped)} already"
+    started = max((e.at for e in entries if e.action == "start"), default=None)
+    if started is not None and started > question.asked_at:
+        return f"the person texted START on {started:%Y-%m-%d}, after the question was asked"
+    if found == "no" and state.suspended is None:
+        return "texts to the phone did not pause any more: consent was entered since"
+    return ""
+
+
+def _unchanged(question: Question, found: str, why: str, desk: Desk) -> Writes:
+    """The word to who answered that it came to nothing: he would rely on it."""
+    to = _back(desk)
+    if not to:
+        return Writes()
+    text = f"Your answer was {found}, but nothing was changed, because {why}.\n"
+    text += f"Its entries: gateway consent show {question.phone}\n"
+    ident = f"{question.id}.unchanged"
+    subject = _subject(question.phone)
+    told = notice.told_message(ident, Kind.REPORT, None, to, subject, text, desk.now, desk.mail.id)
+    return _mail(told, "", desk.rules, desk.now, about=desk.reading.message_id)
+
+
+def _back(desk: Desk) -> str:
+    """Who answered; "" when nobody can be told."""
+    return desk.reading.reply_to or desk.reading.author or desk.mail.envelope.mail_from
+
+
 def _decision(words: str) -> str:
     """ "yes" or "no" by the first word of an answer; "" for anything else.
 
@@ -171,7 +207,7 @@ def _decision(words: str) -> str:
 
 
 def _again(question: Question, token: str, desk: Desk) -> Writes:
-    to = desk.reading.reply_to or desk.reading.author or desk.mail.envelope.mail_from
+    to = _back(desk)
     if not to:
         return Writes()
     text = "Your answer was neither yes nor no, so nothing was changed.\n\n" + _text(

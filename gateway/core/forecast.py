@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 from itertools import repeat
 
 from gateway.core import compose, gsm, notice, outgoing, suspect, timing
@@ -11,10 +10,10 @@ from gateway.core.address import BadAddress, TextAddress, ToConversation, ToName
 from gateway.core.admit import Choice, Texted
 from gateway.core.desk import Desk, answers_to, message_to
 from gateway.core.intent import Preview, bare_subject
-from gateway.core.model import Kind, Recipient, Refusal
+from gateway.core.model import Fate, Kind, Recipient, Refusal
 from gateway.core.route import CarrierWay, Person, ProviderWay, Way
 from gateway.core.template import Words
-from gateway.core.work import MailParcel, Writes
+from gateway.core.work import Delivery, MailParcel, Writes
 
 _SHOWN = (
     "to", "person", "kind", "text", "cut", "encoding", "segments", "units", "costly", "price", "route", "rule",
@@ -95,7 +94,9 @@ def _row(to: str, one: Choice | None, words: Words, desk: Desk, refused: str) ->
     person = one.person if one else None
     way = one.ways[0] if one and one.ways else None
     price = way.number.price_per_segment * words.segments if isinstance(way, ProviderWay) else 0.0
-    lift = _lifts(person, way, one, desk) if person else None
+    timed = _timed(person, way, one, desk) if person else None
+    if timed is not None and timed.fate is Fate.EXPIRED:
+        refused = refused or timed.note
     return {
         "to": to,
         "kind": person.kind if person else None,
@@ -110,20 +111,20 @@ def _row(to: str, one: Choice | None, words: Words, desk: Desk, refused: str) ->
         "costly": list(gsm.costly(words.text)),
         "price": round(price, 6) or None,
         "consent": one.consent if one else None,
-        "due_at": None if refused else (lift or desk.now).isoformat(),
+        "due_at": None if refused else (timed.due_at if timed else desk.now).isoformat(),
         "pictures": 0,
         "warnings": [],
         "refused": refused or None,
     }
 
 
-def _lifts(person: Person, way: Way | None, one: Choice | None, desk: Desk) -> datetime | None:
-    """When quiet hours would let it go; None = at once."""
+def _timed(person: Person, way: Way | None, one: Choice | None, desk: Desk) -> Delivery | None:
+    """The delivery as quiet hours let it go, or end it; None = they do not concern it."""
     if not isinstance(way, ProviderWay):
         return None
     message = replace(message_to(Recipient(address=""), one, desk), phone=person.phone)
     made = notice.text_delivery(message, way, desk.rules, desk.now, parcel=None, bounce="")
-    return timing.lifts_at(replace(made, conversational=one is not None and one.answering), desk.rules, desk.now)
+    return timing.timed(replace(made, conversational=one is not None and one.answering), desk.rules, desk.now)
 
 
 def _route(way: Way | None, to: str) -> dict[str, object] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from gateway.core import another, codes, doubt, notice
+from gateway.core import another, codes, doubt, notice, optout
 from gateway.core.codes import Klass
 from gateway.core.intent import Reply, Report, Status, mailboxes
 from gateway.core.model import BAD_ENDS, Consent, Fate, InboundHook, Kind, Phone, Reading
@@ -21,6 +21,7 @@ FATES = {  # what a provider's status makes of a delivery
     "failed": Fate.FAILED,
     "canceled": Fate.CANCELLED,
 }
+_OPTED_OUT = "21610"  # what the provider answers after a STOP; other codes of that class only suspect one
 # A bad end that comes back from outside is news only of what has left and did not end badly.
 _LEFT = frozenset({Fate.SENDING, Fate.UNKNOWN, Fate.HELD, Fate.HANDED_OVER})
 
@@ -70,13 +71,15 @@ def status(
     message = facts.messages.get(found.message)
     if fate not in BAD_ENDS or message is None or found.fate not in _LEFT:
         return Writes(moves=(move,))
-    return Writes(moves=(move,)).joined(_ended(move, found, message, facts, rules, now, tokens))
+    return Writes(moves=(move,)).joined(ended(move, found, message, facts, rules, now, tokens))
 
 
-def _ended(
+def ended(
     move: Move, found: Delivery, message: Message, facts: Facts, rules: Rules, now: datetime, tokens: Iterator[str]
 ) -> Writes:
-    """What follows from a bad end after the provider had accepted the text."""
+    """What follows from a bad end after the provider had accepted the text: links in place of its pictures, or the
+    report, and the entry, question or alarm that the code asks for.
+    """
     picture = found.courier == "twilio" and move.code in codes.PICTURE
     linked = another.with_links(found, now, rules) if picture else None
     if linked is not None:
@@ -85,7 +88,12 @@ def _ended(
     klass = codes.of_text(found.courier, move.code, rules.errors)
     if klass is Klass.CONFIG:
         return told.joined(_at_fault(found, move, rules, now, facts))
-    if klass is not Klass.OPTED_OUT or found.phone is None or doubt.raised(facts, found.phone, rules):
+    if klass is not Klass.OPTED_OUT or found.phone is None:
+        return told
+    if move.code == _OPTED_OUT:
+        entry = optout.entry(found, found.phone, move.code, facts, rules, now, attempt=move.attempt)
+        return told.joined(Writes(consents=(entry,)))
+    if doubt.raised(facts, found.phone, rules):
         return told
     asked = doubt.doubt(
         f"{found.id}.{move.code}",
@@ -139,7 +147,8 @@ def bounce(
     other = Writes()
     if message is not None and message.kind is Kind.REPLY:
         why = f"the mail {'came back' if action == 'failed' else 'is delayed'}: {words}"
-        other = another.to_fallback(found, message, why, next(tokens), facts, rules, now)
+        late = action != "failed"
+        other = another.to_fallback(found, message, why, next(tokens), facts, rules, now, late=late)
     if action != "failed":
         return other
     move = Move(delivery=found.id, fate=Fate.FAILED, code=status_code, note=f"bounced: {words}"[:500], source="bounce")

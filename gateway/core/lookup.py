@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 from gateway.core import incoming, notice
 from gateway.core.gsm import transliterate
-from gateway.core.model import BAD_ENDS, Fate
+from gateway.core.intent import Status
+from gateway.core.model import BAD_ENDS, Fate, InboundHook, StatusIn
 from gateway.core.rules import Rules
 from gateway.core.verdict import settled
 from gateway.core.work import Delivery, Facts, Message, Remote, Settlement, TextParcel, Writes
@@ -55,7 +56,7 @@ def judge_lookup(
         return _lookup_failed(delivery, message, rules, now)
     found = matching(delivery, rows, taken)
     if found is not None:
-        return _found(delivery, message, found, rules, now)
+        return _found(delivery, message, found, taken, rules, now)
     done = delivery.lookups + 1
     if done < len(rules.lookup_after):
         due = max(now, (delivery.posted_at or now) + rules.lookup_after[done])
@@ -74,15 +75,38 @@ def judge_lookup(
     return _held(delivery, message, "not_found", why, rules, now, done)
 
 
-def _found(delivery: Delivery, message: Message | None, found: Remote, rules: Rules, now: datetime) -> Settlement:
-    """The text was taken; what the provider says of it by now may be its end already."""
+def _found(
+    delivery: Delivery, message: Message | None, found: Remote, taken: Facts, rules: Rules, now: datetime
+) -> Settlement:
+    """The text was taken; what the provider says of it by now may be its end already, with all that a status does."""
     fate = incoming.FATES.get(found.status, Fate.HANDED_OVER)
     note = f"found as {found.remote_id}; {incoming.said(delivery.courier, found.status, found.code, rules)}"
     told = Writes()
     if fate in BAD_ENDS and message is not None:
-        told = notice.failure(message, note, found.code, fate, rules, now)
+        told = replace(_as_status(delivery, message, found, taken, rules, now), moves=())
     done, sid = delivery.lookups + 1, found.remote_id
     return settled(delivery, "found", fate, code=found.code, note=note, remote_id=sid, lookups=done, writes=told)
+
+
+def _as_status(
+    delivery: Delivery, message: Message, found: Remote, taken: Facts, rules: Rules, now: datetime
+) -> Writes:
+    event = StatusIn(
+        remote_id=found.remote_id,
+        delivery=delivery.id,
+        attempt=delivery.attempt,
+        status=found.status,
+        code=found.code,
+    )
+    hook = InboundHook(
+        id=f"{delivery.courier}:{found.remote_id}", at=now, provider=delivery.courier, event=event, raw=b""
+    )
+    facts = replace(
+        taken,
+        deliveries={**taken.deliveries, delivery.id: delivery},
+        messages={**taken.messages, message.id: message},
+    )
+    return incoming.status(hook, Status(event=event), facts, rules, now, iter(facts.fresh))
 
 
 def _lookup_failed(delivery: Delivery, message: Message | None, rules: Rules, now: datetime) -> Settlement:

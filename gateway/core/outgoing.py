@@ -23,7 +23,7 @@ from gateway.core.model import (
     Refusal,
 )
 from gateway.core.route import CarrierWay, ProviderWay, Way
-from gateway.core.rules import Rules
+from gateway.core.rules import Rules, Template
 from gateway.core.template import Words
 from gateway.core.work import Delivery, Message, TextParcel, Writes
 
@@ -56,9 +56,22 @@ def chosen(target: Texted, recipient: str, desk: Desk) -> tuple[Choice, ...] | R
     rule = desk.rule(recipient)
     about = (desk.mail.sender, job(desk.reading, rule))
     found = admit.choices(target, desk.sender, desk.facts, desk.rules, desk.now, about=about, rule=rule)
-    if isinstance(found, Refusal) or rule is None:
+    if isinstance(found, Refusal):
         return found
-    return tuple(replace(one, rule=f"{one.rule}; [[rule]] {rule.place}".removeprefix("; ")) for one in found)
+    named = _template(target, recipient, desk)
+    places = [f"[[rule]] {rule.place}"] if rule else []
+    places += [f"[[template]] {named.place}"] if named else []
+    return tuple(
+        one if one.answering else replace(one, rule="; ".join(filter(None, [one.rule, *places]))) for one in found
+    )
+
+
+def _template(target: Texted, recipient: str, desk: Desk) -> Template | None:
+    """The [[template]] that a +tag names, else that of the [[rule]]."""
+    rule = desk.rule(recipient)
+    return desk.rules.template(target.tag if isinstance(target, ToPhone) else "") or desk.rules.template(
+        rule.template if rule else ""
+    )
 
 
 def words_for(target: Texted, recipient: str, one: Choice | None, desk: Desk, most: int = 0) -> Words:
@@ -66,16 +79,19 @@ def words_for(target: Texted, recipient: str, one: Choice | None, desk: Desk, mo
 
     `most` segments where that is less than [text] max_segments; 0 = those.
     """
+    brand = desk.rules.brand if one is not None and _is_first(one, desk) else ""
+    return _worded(target, recipient, brand, desk, most)
+
+
+def _worded(target: Texted, recipient: str, brand: str, desk: Desk, most: int) -> Words:
+    """The words of the mail for one person, as a first text where `brand` is given."""
     reading, rules = desk.reading, desk.rules
     told = replace(rules.text, max_segments=most) if most else rules.text
     if isinstance(target, ToConversation):
         found, before = template.fitted(reading.answer, told), reading.answer_cut
     else:
-        chosen_by = target.tag if isinstance(target, ToPhone) else ""
-        rule = desk.rule(recipient)
-        named = rules.template(chosen_by) or rules.template(rule.template if rule else "")
+        named = _template(target, recipient, desk)
         fields = template.fields(named, reading) if named else {}
-        brand = rules.brand if one is not None and _is_first(one, desk) else ""
         subject = bare_subject(reading.subject)
         found = template.words(subject, reading.text, told, template=named, fields=fields, introduce=brand)
         before = reading.cut
@@ -137,13 +153,25 @@ def _one_text(intent: SendText, one: Choice, before: int, desk: Desk) -> Writes:
         delivery = replace(delivery, conversational=True, priority=notice.PRIORITY[Kind.REPLY])
     # Also where the number is only the fallback: what is answered there belongs to this conversation.
     number = next((w.number.name for w in one.ways if isinstance(w, ProviderWay)), about.number)
-    threaded = _threaded(about, one.answering, desk)
-    kept = replace(threaded, number=number, text=words.text, texted_at=desk.now)
+    kept = replace(_threaded(about, one.answering, desk), number=number)
     made = Writes(messages=(message,), conversations=(kept,), media=inside.files, consents=_vouched(one, desk))
-    return made.joined(_let_go(delivery, message, before, desk))
+    wordings = _wordings(intent.target, recipient.address, one, desk)
+    return made.joined(_let_go(delivery, message, wordings, before, desk))
 
 
-def _let_go(delivery: Delivery, message: Message, before: int, desk: Desk) -> Writes:
+def _wordings(target: Texted, recipient: str, one: Choice, desk: Desk) -> frozenset[str]:
+    """The forms that the words of this mail take for one person, without links: introduced or not, and cut to make
+    room for links or not.  None where no brake asks.
+    """
+    if one.answering or not desk.rules.policy.flood_per_minute:
+        return frozenset()
+    most = desk.rules.text.max_segments
+    room = range(1, most + 1) if desk.pictures and desk.rules.text.too_long == "cut" else (most,)
+    made = [_worded(target, recipient, brand, desk, n) for brand in ("", desk.rules.brand) for n in room]
+    return frozenset(w.text for w in made if not w.problem)
+
+
+def _let_go(delivery: Delivery, message: Message, wordings: frozenset[str], before: int, desk: Desk) -> Writes:
     """The delivery as quiet hours and the flood brake let it go, with the report or alarm of what they hold."""
     rules, now = desk.rules, desk.now
     timed = timing.timed(delivery, rules, now)
@@ -152,7 +180,7 @@ def _let_go(delivery: Delivery, message: Message, before: int, desk: Desk) -> Wr
         return Writes(deliveries=(timed,)).joined(told)
     why = ""
     if message.phone is not None and not delivery.conversational:
-        why = brake.brakes(desk.mail.sender, message.phone, message.text, before, desk.facts, rules, now)
+        why = brake.brakes(desk.mail.sender, message.phone, wordings, before, desk.facts, rules, now)
     if not why:
         return Writes(deliveries=(timed,))
     held = replace(timed, fate=Fate.HELD, reason=brake.FLOOD, note=why)

@@ -45,25 +45,42 @@ _BY_PERSON = ("paper", "web", "keyword", "verbal")  # a grant that somebody of t
 
 
 def standing(entries: Sequence[Consent], brand: str) -> Standing:
-    """The state after all `entries`, oldest first.
+    """The state after all `entries`, in the order in which they were committed.
 
     A STOP outlasts every later grant until the person's own START; a START lifts nothing but a STOP, a doubt about one
-    and the block of the number that it was texted to.
+    and the block of the number that it was texted to.  Texts can arrive out of order, so what a START lifts is what is
+    older than itself, whichever was committed first; said in the same moment, the STOP stands.
+
+    Consent is given to a `brand`.  What ends it counts under every name that the shop has had: a person who said STOP
+    does not know that the shop was renamed.
     """
+    known = [entry for entry in entries if entry.brand == brand or entry.action != "grant"]
+    starts = [entry for entry in known if entry.action == "start"]
     state = Standing()
-    for entry in entries:
-        if entry.brand == brand:
+    for entry in known:
+        if not _lifted(entry, starts):
             state = _after(state, entry)
     return state
+
+
+def _lifted(entry: Consent, starts: Sequence[Consent]) -> bool:
+    match entry.action:
+        case "stop" | "suspend":
+            return any(start.at > entry.at for start in starts)
+        case "block":
+            return any(start.at > entry.at and start.number in ("", entry.number) for start in starts)
+        case _:
+            return False
 
 
 def _after(state: Standing, entry: Consent) -> Standing:
     match entry.action:
         case "stop":
-            return replace(state, stopped=entry, suspended=None)
+            newer = state.stopped if state.stopped and state.stopped.at > entry.at else entry
+            doubt = state.suspended if state.suspended and state.suspended.at > entry.at else None
+            return replace(state, stopped=newer, suspended=doubt)
         case "start":
-            left = tuple(n for n in state.blocked if entry.number not in ("", n))
-            return replace(state, stopped=None, suspended=None, blocked=left)
+            return state
         case "suspend":
             return replace(state, suspended=entry)
         case "resume":
@@ -111,11 +128,7 @@ def forbids(
     An employee's entry in the configuration is his consent.  A STOP beats all of these.
     """
     if state.stopped is not None:
-        said = keyword(state.stopped.raw)
-        return No(
-            why=f"said {said.word if said else 'STOP'} on {state.stopped.at:%Y-%m-%d}",
-            remedy="only a START from that phone lifts it",
-        )
+        return No(why=stop_of(state.stopped), remedy="only a START from that phone lifts it")
     if state.revoked is not None:
         return No(why=f"was opted out on {state.revoked.at:%Y-%m-%d}", remedy=_grant(phone, klass))
     if rules.employee_at(phone) is not None or answering:
@@ -130,6 +143,15 @@ def forbids(
     if vouched or state.granted is not None:
         return None
     return No(why="has not agreed to texts", remedy=_grant(phone, klass))
+
+
+def stop_of(entry: Consent) -> str:
+    """A STOP as a clause that follows the phone: who said it, and when."""
+    on = f"{entry.at:%Y-%m-%d}"
+    if entry.method == "mail":
+        return f"was opted out by the shop on {on}, which took a text for a STOP"
+    said = keyword(entry.raw)
+    return f"said {said.word if said else 'STOP'} on {on}"
 
 
 def barred(number: Number, state: Standing) -> No | None:

@@ -1,25 +1,56 @@
-"""Whether the From of a mail from outside is proven by what its header says, and whose answers are taken.
+"""Whether the From of a mail from outside is proven by what its header says, whose answers are taken, and to what.
+
+A proven From says who wrote, not to whom: what is not bound to a conversation could be any mail of that author, sent
+again to an address of ours by anybody who has it.
 
 Every function takes time in proportion to its input and looks at no more than header.LONGEST characters of a value.
-What is ambiguous proves nothing.  Sources: RFC 8601, RFC 5322 3.4, RFC 7489 3.1.
+What is ambiguous proves nothing.  Sources: RFC 8601, RFC 5322 3.4, RFC 7489 3.1, RFC 6376 8.6 (replays).
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from gateway.core import address, header
 from gateway.core.model import MailAddr
 from gateway.core.rules import Sender
 
 MOST_FIELDS = 50  # Authentication-Results fields of one mail that are looked at
+OLDEST = timedelta(days=5)  # as long as mail usually waits for a host that is down (RFC 5321 4.5.4.1)
+AHEAD = timedelta(days=1)  # of a clock that is wrong
+REMEMBERED = OLDEST + AHEAD  # from the first time that a mail can be taken to the last
 
 _ENCODED = re.compile(r"=\?[^?\s]{1,80}\?[bBqQ]\?[^?\s<>@()\"]{0,1000}\?=")
 _UNSAFE = re.compile(r"[^A-Za-z0-9@._-]")  # in a quoted string: what could be taken for the end of it
 _ID = re.compile(r"(\S+)(?: \d+)?")  # authserv-id and version
 _METHOD = re.compile(r"([a-z0-9-]+)(?:/\d+)?")
+_BETWEEN = re.compile(r"[,;:]")  # of addresses, and around those of a group
+_PLAIN = re.compile(r"[^\s@<>]+@[^\s@<>]+")
+_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+
+
+class Witness(NamedTuple):
+    """What a signature covers, or what the header says where nothing is signed.  A tuple: it travels as JSON."""
+
+    domain: str  # that signed; "" = the header alone
+    at: int | None  # Date, else t= of the signature; Unix seconds
+    recipients: Sequence[str]  # addresses in To and Cc, in lower case
+    thread: Sequence[str]  # message ids of In-Reply-To and References, with brackets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What one recipient of a mail from outside stands for."""
+
+    address: str  # r-<token>@DOMAIN or a-<token>@DOMAIN, in lower case
+    sender: Sender  # whose conversation or question it is
+    thread: frozenset[str] = frozenset()  # the job system's message ids in the conversation
 
 
 def author(values: Sequence[str]) -> MailAddr | None:
@@ -46,6 +77,52 @@ def domain(author: MailAddr) -> str:
 def may_answer(author: MailAddr, sender: Sender) -> bool:
     """Whether the sender's answer_from names this address, compared without case."""
     return any(fnmatchcase(author.lower(), pattern.lower()) for pattern in sender.answer_from)
+
+
+def recipients(values: Iterable[str]) -> frozenset[str]:
+    """The addresses in To or Cc, in lower case.  Names beside them say nothing: a correspondent chose them."""
+    return frozenset(found.lower() for value in values for found in _listed(value))
+
+
+def _listed(value: str) -> Iterable[str]:
+    bare = _uncommented(_ENCODED.sub(" ", value), quoted="") if len(value) <= header.LONGEST else None
+    if bare is None or "=?" in bare:
+        return
+    for piece in _BETWEEN.split(bare):
+        _, mark, rest = piece.partition("<")
+        inner, _, after = rest.partition(">") if mark else (piece, "", "")
+        if _PLAIN.fullmatch(inner.strip()) and not after.strip():
+            yield inner.strip()
+
+
+def unbound(witness: Witness, answered: Answered, domain: str, now: int) -> str:
+    """Why what the witness vouches for is no answer to this, as a clause; "" = it is.
+
+    `domain` is ours, in lower case, `now` in Unix seconds.  Bound is a mail of the last five days, not more than a day
+    ahead, that is written to the address, or follows a mail of ours on the thread of the conversation.
+    """
+    at = witness.at
+    if at is None or not now - OLDEST.total_seconds() <= at <= now + AHEAD.total_seconds():
+        return "its Date must be signed, and of the last 5 days"
+    ours = any(ident.lower().endswith(f"@{domain}>") for ident in witness.thread)
+    if answered.address in witness.recipients or (ours and not answered.thread.isdisjoint(witness.thread)):
+        return ""
+    return f"{answered.address} must be in To or Cc, and these signed"
+
+
+def fingerprint(author: str, at: int, recipient: str, raw: bytes) -> bytes:
+    """What makes two proven mails to one recipient the same: author, date and body, white space apart.
+
+    Message-ID and all else that may be unsigned do not count: whoever sends a mail again may change them.
+    """
+    found = _BLANK_LINE.search(raw)
+    body = raw[found.end() :] if found else b""
+    hashed = hashlib.blake2b(digest_size=20)
+    for part in (b"answer", author.lower().encode(), str(at).encode(), recipient.lower().encode()):
+        hashed.update(len(part).to_bytes(4, "big"))
+        hashed.update(part)
+    hashed.update(body.translate(None, b" \t\r\n"))
+    return hashed.digest()
 
 
 def aligned(signing_domain: str, from_domain: str) -> bool:

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from gateway.core import address, compose, notice, policy
+from gateway.core import address, compose, notice, policy, respond
 from gateway.core import phone as phones
 from gateway.core.intent import Reply, mailboxes
 from gateway.core.model import Consent, Conversation, InboundHook, Kind, Phone, Picture, TextIn
+from gateway.core.respond import Effect
 from gateway.core.rules import Answer, Rules
 from gateway.core.thread import Belonging, inbox, named
 from gateway.core.work import Delivery, Facts, MailParcel, Message
+
+_LISTED = 5  # other jobs that a mail names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +81,7 @@ def delivery(made: Message, heard: Heard, facts: Facts, rules: Rules, now: datet
         answer_to=f"r-{talk.id}@{rules.domain}" if made.phone else "",
         to=talk.reply_to,
         subject=made.subject,
-        text="\n".join(_lines(made.phone, heard, facts, rules)),
+        text="\n".join(_lines(made.phone, heard, facts, rules, now)),
         message_id=notice.mail_id(event.remote_id, rules),
         in_reply_to=talk.message_id,
         references=(*talk.references, talk.message_id),
@@ -96,8 +99,8 @@ def reopened(talk: Conversation, event: TextIn, rules: Rules, now: datetime) -> 
     return replace(talk, reply_to=talk.reply_to or inbox(event, rules), heard_at=now, closes_at=now + rules.close_after)
 
 
-def _lines(phone: Phone | None, heard: Heard, facts: Facts, rules: Rules) -> list[str]:
-    lines = _words(heard) + _what_it_did(heard.intent, rules)
+def _lines(phone: Phone | None, heard: Heard, facts: Facts, rules: Rules, now: datetime) -> list[str]:
+    lines = _words(heard) + _what_it_did(heard, facts, rules, now)
     for note in (*heard.notes, *_others(heard.about)):
         lines += ["", note]
     lines += _signed(heard.event, heard.inbound.at, rules)
@@ -107,21 +110,28 @@ def _lines(phone: Phone | None, heard: Heard, facts: Facts, rules: Rules) -> lis
 def _words(heard: Heard) -> list[str]:
     event = heard.event
     good = sum(1 for p in heard.pictures if p.data)
-    bad = [p for p in heard.pictures if not p.data]
     lines = [event.text] if event.text else [] if good else ["(no words)"]
     if good:
         lines += ["", f"({good} picture{'s' if good > 1 else ''} or file{'s' if good > 1 else ''} attached)"]
-    lines += [line for p in bad for line in ("", f"(One picture or file is missing: {p.problem})")]
-    if not heard.pictures and event.media:
-        lines += ["", f"({len(event.media)} picture or file came with it:)", *event.media]
-    return lines
+    return lines + [line for missing in left_out(heard) for line in ("", missing)]
+
+
+def left_out(heard: Heard) -> tuple[str, ...]:
+    """What came with the text and is not in the mail, in words."""
+    missing = [f"(One picture or file is missing: {p.problem})" for p in heard.pictures if not p.data]
+    media = heard.event.media
+    if media and not heard.pictures:
+        missing.append("\n".join((f"({len(media)} picture or file came with it:)", *media)))
+    return tuple(missing)
 
 
 def _others(about: Belonging) -> Sequence[str]:
     """Says that the text may be about another job, and which."""
     if not about.others:
         return [] if not about.reopened else ["[This conversation had closed; the text opened it again.]"]
-    listed = [f"- {named(talk)}" for talk in about.others]
+    listed = [f"- {named(talk)}" for talk in about.others[:_LISTED]]
+    if len(about.others) > _LISTED:
+        listed.append(f"- and {len(about.others) - _LISTED} more")
     return [
         "\n".join(
             ["[This person has other open jobs on the same number; the text may be about one of these:", *listed, "]"]
@@ -129,20 +139,44 @@ def _others(about: Belonging) -> Sequence[str]:
     ]
 
 
-def _what_it_did(intent: Reply, rules: Rules) -> list[str]:
-    if intent.keyword is None:
+def _what_it_did(heard: Heard, facts: Facts, rules: Rules, now: datetime) -> list[str]:
+    """What a keyword did beside being an answer; nothing of who cannot be opted out, such as a short code."""
+    keyword, entry = heard.intent.keyword, heard.entry
+    if keyword is None or (keyword.action != "help" and entry is None):
         return []
-    word = intent.keyword.word
-    match intent.keyword.action:
-        case "stop":
-            did = f"opts this phone out: {rules.brand} will not text it again until it texts START."
-        case "start":
-            did = "lifts an earlier STOP of this phone. It is no consent by itself."
-        case _:
-            number = rules.number_at(intent.event.number)
-            ours = number is not None and number.confirms_stop == "gateway"
-            did = f"asks for help; the {'gateway' if ours else 'provider'} answers it."
-    return ["", f"[{word} {did}]"]
+    if entry is None:
+        did = _helped(heard, rules, now)
+    else:
+        effect = respond.effect(entry.id, entry.phone, facts, rules)
+        did = _stopped(effect, rules) if keyword.action == "stop" else _started(effect, heard.event.number, rules)
+    return ["", f"[{keyword.word} {did}]"]
+
+
+def _stopped(effect: Effect, rules: Rules) -> str:
+    if effect.after.stopped is None:
+        return "opts a phone out, but this phone has texted START since: texts go on."
+    return f"opts this phone out: {rules.brand} will not text it again until it texts START."
+
+
+def _started(effect: Effect, ours: Phone, rules: Rules) -> str:
+    number = rules.number_at(ours)
+    did = {
+        "stop": "lifts an earlier STOP of this phone. It is no consent by itself.",
+        "doubt": "ends the pause of reminders to this phone. It is no consent by itself.",
+        "block": f"lifts the provider's block of our number {number.name if number else ours} for this phone.",
+    }
+    otherwise = "is also the word that lifts a STOP; "
+    otherwise += "there was none." if effect.after.stopped is None else "the one of this phone is newer and stands."
+    return did.get(effect.lifts(ours), otherwise)
+
+
+def _helped(heard: Heard, rules: Rules, now: datetime) -> str:
+    number = rules.number_at(heard.event.number)
+    if number is None or number.confirms_stop != "gateway":
+        return "asks for help; the provider answers it."
+    if phone_of(heard.event.author, rules) is None or now - heard.inbound.at > respond.CONFIRM_WITHIN:
+        return "asks for help; nothing answers it by itself."
+    return "asks for help; the gateway answers it."
 
 
 def _signed(event: TextIn, at: datetime, rules: Rules) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from gateway.core import answer, gsm, notice, policy, timing
@@ -49,32 +49,55 @@ def _owner(number: Number, rules: Rules) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """What the ledger said before the entry of a keyword, and what it says with all that is known by now."""
+
+    before: policy.Standing
+    after: policy.Standing
+
+    def lifts(self, number: Phone) -> str:
+        """What a START lifted: "stop", "doubt", "block" (of `number`, E.164 of ours), or "" nothing."""
+        if self.after.stopped is not None:
+            return ""
+        if self.before.stopped is not None:
+            return "stop"
+        if self.before.suspended is not None and self.after.suspended is None:
+            return "doubt"
+        return "block" if number in self.before.blocked and number not in self.after.blocked else ""
+
+
+def effect(ident: str, phone: Phone, facts: Facts, rules: Rules) -> Effect:
+    """The effect of the entry `ident`, which the facts hold."""
+    entries = facts.consents.get(phone, ())
+    own = next((n for n, entry in enumerate(entries) if entry.id == ident), len(entries))
+    return Effect(before=policy.standing(entries[:own], rules.brand), after=policy.standing(entries, rules.brand))
+
+
 def confirmation(
     inbound: InboundHook, reply: Reply, talk: Conversation, number: Number, facts: Facts, rules: Rules, now: datetime
 ) -> Writes:
-    """The one answer to a keyword, where the provider gives none.
+    """The one answer to a keyword, where the provider gives none.  The facts hold the entry that the keyword made.
 
-    None to a STOP that stands already, nor to a START that lifts nothing: a YES is mostly a person's answer.
+    None to a STOP that stands already or that a START has followed, nor to a START that lifts nothing: a YES is mostly
+    a person's answer.
     """
     if reply.keyword is None or number.confirms_stop != "gateway" or now - inbound.at > CONFIRM_WITHIN:
         return Writes()
-    ident, entries = f"{inbound.id}.{reply.keyword.action}", facts.consents.get(talk.phone, ())
-    own = next((n for n, entry in enumerate(entries) if entry.id == ident), len(entries))
-    before, since = (policy.standing(known, rules.brand) for known in (entries[:own], entries[own:]))
-    lifts = before.stopped or before.suspended or number.phone in before.blocked
+    ident = f"{inbound.id}.{reply.keyword.action}"
+    did = effect(ident, talk.phone, facts, rules)
     match reply.keyword.action:
-        case "stop" if before.stopped is not None:
+        case "stop" if did.before.stopped is not None or did.after.stopped is None:
             return Writes()
-        case "start" if not lifts or before.revoked is not None:
+        case "start" if not did.lifts(number.phone) or did.before.revoked is not None:
             return Writes()
-        case "start" if since.stopped is not None:
-            return Writes()  # the person has thought better of it
         case "stop":
             text = f"{rules.brand}: you are opted out and will get no more texts. Reply START to get them again."
         case "start":
             text = f"{rules.brand}: you will get texts again. Reply HELP for help, STOP to opt out."
         case _:
-            text = f"{rules.brand}: answer here and a person reads it. Reply STOP to opt out."
+            help_ = number.unmonitored or "answer here and a person reads it."
+            text = f"{rules.brand}: {help_} Reply STOP to opt out."
     made = machine_text(ident, Kind.CONFIRMATION, text, talk, number, inbound.id, rules, now)
     return replace(made, deliveries=tuple(replace(d, expires_at=inbound.at + CONFIRM_WITHIN) for d in made.deliveries))
 

@@ -96,14 +96,15 @@ def ways(
 ) -> tuple[Way, ...] | NoWay:
     """Every way to `person`, best first; NoWay says why there is none.
 
-    An open conversation keeps its number.  A new one gets a number of the pool that is free for this phone, so that an
-    answer can only belong to one job.
+    An open conversation keeps its number, whatever number the address names.  A new one gets a number of the pool that
+    is free for this phone, so that an answer can only belong to one job.
     """
     if person.employee is None:
         number = _number(person, sender, rules, conversation, pool)
         if isinstance(number, NoWay):
             return number
-        return (ProviderWay(number=number, rule=f"customer: {number.provider} number {number.name}"),)
+        rule = f"customer: {number.provider} number {number.name}{_instead(person, number)}"
+        return (ProviderWay(number=number, rule=rule),)
     return _employee_ways(person, person.employee, sender, rules, today, confirmation, conversation, pool)
 
 
@@ -128,7 +129,8 @@ def _employee_ways(
         found.append(CarrierWay(channel=carrier.channel, address=carrier.address, rule=f"{head}: {carrier.rule}"))
     if isinstance(paid, Number):
         because = f": {carrier.reason}; fallback" if isinstance(carrier, NoWay) else ": fallback"
-        found.append(ProviderWay(number=paid, rule=f"{head}{because} {paid.provider} number {paid.name}"))
+        rule = f"{head}{because} {paid.provider} number {paid.name}{_instead(person, paid)}"
+        found.append(ProviderWay(number=paid, rule=rule))
     if found:
         return tuple(found)
     assert isinstance(carrier, NoWay)
@@ -179,13 +181,17 @@ def _number(
     return number
 
 
+def _instead(person: Person, number: Number) -> str:
+    """Words of a rule where a +tag names another number than that of the open conversation."""
+    return f", of the open conversation, not {person.tag}" if person.tag not in ("", number.name) else ""
+
+
 def _names(
     person: Person, sender: Sender | None, rules: Rules, conversation: Conversation | None, pool: Pool
 ) -> tuple[str, ...]:
     """The numbers that may bring the text, by name, the one that should first."""
     own = pool.wanted or (sender.numbers if sender else ()) or tuple(n.name for n in rules.numbers[:1])
-    if person.tag:
-        return (person.tag,)
+    own = (person.tag,) if person.tag else own
     if conversation is None or rules.number(conversation.number) is None:
         return tuple(n for n in own if rules.number(n) is not None)
     if conversation.number in pool.barred:

@@ -20,18 +20,27 @@ _TEXTS = (
 _ME = r"(?:me|us|this (?:number|phone)|my (?:number|phone|cell))"
 _LATER = r"(?! (?:until|till|before|unless|when|while|during|at work|pictures|photos))"  # "don't text me until five"
 
+_FOR_TEXTS = r"(?:\w+ ){0,2}(?:texts?|messages?|reminders?|notifications?|alerts?|ads?|offers?|promotions?)"
+_LIST = rf"lists?(?! for (?!{_FOR_TEXTS}))"  # not "the list for the oil change"
+_FILED = r"(?! (?:of|on(?! file)|in(?! your))\b)"  # "the wrong number of tires", "on my plate"
+_ELSEWHERE = r"(?! (?:from|off) (?:(?:the|your|my|our) )?(?:voice ?mail|invoices?|receipts?|estimates?|website|cards?))"
+
 # Whatever else the text says, these mean it.
 _UNMISTAKABLE = (
     rf"(?:sto+p+|quit|cease|discontinue|end|cancel|no more) {_TEXTS}",
     rf"(?:stop|quit|cease) (?:sending|contacting|bothering|harassing|spamming) (?:me|us|my|this|these|{_TEXTS})",
     rf"(?:stop|quit) (?:getting|receiving) {_TEXTS}",
-    rf"(?:dont|do not|never)(?: ever)? (?:text|txt|message|msg|contact|sms) {_ME}{_LATER}",
+    rf"(?:dont|do not|never|(?<!you )no longer)(?: ever)? (?:text|txt|message|msg|contact|sms) {_ME}{_LATER}",
+    rf"(?:dont|do not|never|(?<!you )no longer)(?: ever)? send {_TEXTS}{_LATER}",
     rf"(?:dont|do not|no longer) (?:want|wish|need)(?: to (?:get|receive|have))? {_TEXTS}",
+    rf"(?:dont|do not|no longer) (?:want|wish|like) to be (?:texted|messaged|contacted|spammed){_LATER}",
+    r"(?:dont|do not) (?:want|wish|need) to (?:get|receive) (?:these|those|this|them) (?:any ?more|any longer)",
+    r"no longer (?:want|wish) to (?:get|receive) (?:these|those|this|them)",
     r"(?:take|get|remove|delete|drop) (?:me|us|my (?:name|number|phone)|this (?:number|phone)) (?:off|from|out of)"
-    r" (?:of )?(?:\w+ ){0,3}(?:lists?|texts?|messages?|msgs|system|database|reminders|notifications|alerts)",
-    r"(?:remove|delete|lose|erase) (?:my|this) (?:cell |phone )?(?:number|phone)",
+    rf" (?:of )?(?:\w+ ){{0,3}}(?:{_LIST}|texts?|messages?|msgs|system|database|reminders|notifications|alerts)",
+    rf"(?:remove|delete|lose|erase) (?:my|this) (?:cell |phone )?(?:number|phone)\b{_ELSEWHERE}",
     r"unsub|unsubs?cri\w+|unsus?cri\w+",
-    r"(?:have|got|text|texting|texted|is|its|thats|reached) (?:the |a )?wrong (?:phone )?(?:number|person)",
+    rf"(?:have|got|text|texting|texted|is|its|thats|reached) (?:the |a )?wrong (?:phone )?(?:number|person)\b{_FILED}",
     r"no me (?:escrib|textee|contact|molest)\w+",
     r"no me (?:mand|envi)\w+ (?:mas|mensajes|textos|nada)",
     r"(?:no mas|no quiero(?: mas)?|no deseo(?: mas)?|basta de) (?:mensajes|textos|sms)",
@@ -51,10 +60,12 @@ _CLEAR = (
     rf"(?:dont|do not|never) (?:call|bother|write)(?: or (?:text|call))? {_ME}{_LATER}",
     rf"(?:dont|do not|never) (?:text|txt|message)(?: {_ME})? (?:again|anymore|any more|any longer)",
     r"(?:dont|do not|never) (?:text|txt)$",
-    r"(?:take|get) (?:me|us|my number) off(?! (?:(?:the|your|my) )?(?:schedule|calendar|appointment|books|hold))",
-    r"remove (?:me|us)(?! from (?:the|your) (?:schedule|calendar|appointment|waitlist|waiting))",
+    r"(?:take|get) (?:me|us|my number) off(?! (?:(?:the|your|my) )?(?:schedule|calendar|appointment|books|hold|"
+    rf"(?:wait(?:ing)? )?list for (?!{_FOR_TEXTS})))",
+    r"remove (?:me|us)(?! from (?:the|your) (?:schedule|calendar|appointment|waitlist|waiting|"
+    rf"list for (?!{_FOR_TEXTS})))",
     r"opt (?:me |us )?out(?! of (?!(?:\w+ ){0,2}(?:texts?|messages?|sms|msgs|this|it|reminders)))",
-    r"wrong (?:phone )?(?:number|person)(?! (?:of|on|for|in|is|was))",
+    r"wrong (?:phone )?(?:number|person)\b(?! (?:of|on(?! file)|for|in(?! your)|is|was)\b)",
     r"(?:not|isnt|no longer) (?:my|his|her|their) (?:number|phone|cell)(?! (?:is|was))",
     r"leave (?:me|us) alone",
     r"numero equivocado",

@@ -20,7 +20,7 @@ _PICTURE_BYTES = 500_000  # the same; before base64
 _LEAST = 20  # characters of a part, below which it is not worth sending
 _COUNTED = 99  # parts that "(12/34) " can count
 
-_COLON = re.compile(r"(?<![^\S\n])[^\S\n]*:(?=\s|\Z)")
+_COLON = re.compile(r"(?<![^\S\n])[^\S\n]*:+(?=\s|\Z)")
 _LINK = re.compile(r"\b(?:https?://|www\.)\S", re.IGNORECASE)
 _WORDS = re.compile(r"(.*\S)\s", re.DOTALL)
 _UNWRITABLE = re.compile(r"[^\x00-\x7f]+")

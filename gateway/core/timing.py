@@ -11,6 +11,7 @@ from gateway.core.rules import Rules
 from gateway.core.work import Delivery
 
 QUIET = "quiet hours"  # Delivery.reason
+RETRY = "retry"
 _SHORTEST = timedelta(seconds=30)  # a text that has less time before quiet hours would only be late (Twilio 30036)
 _ANSWERS = frozenset({Kind.ANSWER, Kind.CONFIRMATION, Kind.QUESTION})  # the person wrote a moment ago
 
@@ -38,6 +39,14 @@ def too_late(lift: datetime, since: datetime, rules: Rules) -> str:
     if lift - since <= rules.policy.hold_at_most:
         return ""
     return f"quiet hours hold it until {lift:%Y-%m-%d %H:%M} UTC, longer than [policy] hold_at_most allows"
+
+
+def let_go(delivery: Delivery, planned: datetime) -> datetime:
+    """From when a text's wait for quiet hours counts: from its mail, or from when a person let it go since.
+
+    What is tried again, or waits for quiet hours already, has been waiting all the time.
+    """
+    return planned if delivery.reason in (QUIET, RETRY) else max(planned, delivery.due_at)
 
 
 def timed(delivery: Delivery, rules: Rules, now: datetime) -> Delivery:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from gateway.core import another, codes, notice, policy, respond
-from gateway.core.model import Consent, Conversation, Fate, Kind, Phone
+from gateway.core import another, codes, notice, optout, policy, respond
+from gateway.core.model import Conversation, Fate, Kind
 from gateway.core.rules import Rules
 from gateway.core.work import (
     Accepted,
@@ -111,7 +111,7 @@ def _late(
     begun = delivery.expires_at - notice.MAIL_EXPIRES  # it may have waited for an answer before it could go
     if message is None or again.fate is not Fate.WAITING or now - begun < rules.policy.fallback_after:
         return again
-    other = another.to_fallback(delivery, message, reason, _token(facts), facts, rules, now)
+    other = another.to_fallback(delivery, message, reason, _token(facts), facts, rules, now, late=True)
     return replace(again, writes=again.writes.joined(other))
 
 
@@ -124,7 +124,7 @@ def _refused(
 ) -> Settlement:
     writes = Writes()
     if end.opted_out and delivery.phone is not None:
-        writes = Writes(consents=(_opted_out(delivery, end.code, facts, rules, now),))
+        writes = Writes(consents=(optout.entry(delivery, delivery.phone, end.code, facts, rules, now),))
     elif message is not None:
         other, how = _other_way(delivery, message, end, facts, rules, now)
         if other != Writes():
@@ -133,27 +133,6 @@ def _refused(
     fate = Fate.REFUSED if end.opted_out else Fate.FAILED
     told = _told(delivery, message, end.reason, end.code, fate, rules, now)
     return settled(delivery, "refused", fate, code=end.code, note=end.reason, writes=writes.joined(told))
-
-
-def _opted_out(delivery: Delivery, code: str, facts: Facts, rules: Rules, now: datetime) -> Consent:
-    """The entry that a provider's no makes (Twilio 21610): a STOP to the brand; or, where the person has said START
-    since, and may have said it to another number, the block of this number alone.
-    """
-    entries = facts.consents.get(delivery.phone, ()) if delivery.phone else ()
-    words = [e.action for e in entries if e.brand == rules.brand and e.action in ("stop", "start")]
-    started = bool(words) and words[-1] == "start"
-    number = rules.number(delivery.number)
-    return Consent(
-        id=f"{delivery.id}.{delivery.attempt}.stop",
-        brand=rules.brand,
-        phone=Phone(delivery.phone or ""),
-        at=now,
-        action="block" if started else "stop",
-        method="provider",
-        evidence=f"{delivery.courier} refused delivery {delivery.id} with {code}",
-        recorded_by=delivery.courier,
-        number=number.phone if number else "",
-    )
 
 
 def _other_way(

@@ -55,7 +55,7 @@ class Message:
     conversation: str  # its token, or ""
     subject: str
     text: str  # exactly what goes out
-    cut: str = ""  # what was cut away from the mail
+    cut: str = ""  # what was cut away from the mail; of a reply that waits for an answer: what its mail says besides
     rule: str = ""  # which rule chose the route
     at: datetime
     report_to: str = ""  # who is told of a bad end; "" nobody

@@ -22,7 +22,14 @@ from gateway.courier.twilio_wire import NotSentError, Timeouts, words
 from gateway.ports import Media, MediaFailed
 
 API_URL = "https://api.flowroute.com"
-MEDIA_HOSTS = ("flowroute.com", "amazonaws.com")
+_REGIONS = ("us-east-1", "us-east-2", "us-west-1", "us-west-2")
+# Media lie in S3 for about a week, in which region is not documented.  Nothing else of Amazon's: anybody can have a
+# host of EC2 there.
+MEDIA_HOSTS = (
+    "flowroute.com",
+    "s3.amazonaws.com",
+    *(f"s3{sign}{region}.amazonaws.com" for region in _REGIONS for sign in ".-"),
+)
 _MESSAGES = "/v2.2/messages"
 _LOOKUP_BEFORE = timedelta(seconds=120)
 _LOOKUP_AFTER = timedelta(seconds=300)

@@ -7,7 +7,6 @@ way to another host, no more bytes than asked for.
 from __future__ import annotations
 
 import socket
-from ipaddress import ip_address
 from pathlib import PurePosixPath, PureWindowsPath
 
 import aiohttp
@@ -15,6 +14,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
+from gateway.courier.twilio_media import is_public
 from gateway.courier.twilio_wire import Timeouts, words
 from gateway.ports import Media, MediaFailed
 
@@ -93,7 +93,7 @@ class MediaShelf:
         if self._session is None:
             resolver = _PublicResolver(ThreadedResolver(), local=self._local)
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=4, force_close=True, resolver=resolver),
+                connector=aiohttp.TCPConnector(limit=4, force_close=True, resolver=resolver, use_dns_cache=False),
                 timeout=self._limits,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
@@ -116,17 +116,13 @@ class _PublicResolver(AbstractResolver):
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         found = await self._inner.resolve(host, port, family)
-        public = [each for each in found if host in self._allowed or _is_public(each["host"])]
+        public = [each for each in found if host in self._allowed or is_public(each["host"])]
         if not public:
             raise _PrivateError("no public address")
         return public
 
     async def close(self) -> None:
         await self._inner.close()
-
-
-def _is_public(address: str) -> bool:
-    return ip_address(address.partition("%")[0]).is_global
 
 
 def _is_loopback(url: URL) -> bool:

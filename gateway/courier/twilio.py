@@ -26,15 +26,21 @@ from gateway.ports import Media, MediaFailed
 
 API_URL = "https://api.twilio.com"
 _QUEUE_FULL_SECONDS = 300.0
+_TOO_MANY = 429
 _LOOKUP_BEFORE = timedelta(seconds=120)
 _LOOKUP_AFTER = timedelta(seconds=300)
 _LOOKUP_PAGES = 4
 _INBOUND_PAGES = 40
 _PAGE_SIZE = 50
+_LARGE_PAGES = 500  # after a long time: a list that is longer than all small pages; Twilio gives up to 1000
 _MOST_MEDIA = 10  # Twilio: of one text
 _NOT_THERE = "20404"
 _UNREADABLE = (TwilioException, ValueError, TypeError, AttributeError)  # the SDK's, for an answer it does not expect
 _FAULTS = (NotSentError, AnswerError, aiohttp.ClientError, OSError, *_UNREADABLE)
+
+
+class _LongListError(Exception):
+    """So many pages did not reach back far enough."""
 
 
 class TwilioProvider:
@@ -107,7 +113,10 @@ class TwilioProvider:
         empty until a text is sent.
         """
         first = posted_at - _LOOKUP_BEFORE
-        found = await self._list(parcel.to, first, _LOOKUP_PAGES)
+        try:
+            found = await self._list(parcel.to, first, _LOOKUP_PAGES)
+        except _LongListError:
+            return None
         if found is None:
             return None
         last = posted_at + _LOOKUP_AFTER
@@ -123,7 +132,13 @@ class TwilioProvider:
     async def inbound_since(self, number: str, since: datetime) -> list[Remote] | None:
         """Texts that came to `number` from `since` on; None when not all of them could be read."""
         first = since.replace(microsecond=0)  # Twilio's times are whole seconds
-        found = await self._list(number, first, _INBOUND_PAGES)
+        try:
+            found = await self._list(number, first, _LOOKUP_PAGES)
+        except _LongListError:
+            try:
+                found = await self._list(number, first, _INBOUND_PAGES, _LARGE_PAGES)
+            except _LongListError:
+                return None
         if found is None:
             return None
         return [r for r in found if r.direction == "inbound" and r.created_at >= first]
@@ -158,11 +173,16 @@ class TwilioProvider:
         await self._shelf.close()
         await self._wire.close()
 
-    async def _list(self, to: str, since: datetime, most_pages: int) -> list[Remote] | None:
-        """The rows to `to`, at least those created from `since` on; None when not all of them could be read."""
+    async def _list(
+        self, to: str, since: datetime, most_pages: int, page_size: int = _PAGE_SIZE
+    ) -> list[Remote] | None:
+        """The rows to `to`, at least those created from `since` on; None when a page could not be read.
+
+        Raises _LongListError when so many pages did not reach back that far.
+        """
         found: list[Remote] = []
         try:
-            page = await self._client.messages.page_async(to=to, page_size=_PAGE_SIZE)
+            page = await self._client.messages.page_async(to=to, page_size=page_size)
             for left in reversed(range(most_pages)):
                 rows = [_remote(row) for row in page]
                 found += rows
@@ -172,7 +192,7 @@ class TwilioProvider:
                     page = await page.next_page_async()
         except _FAULTS:
             return None
-        return None
+        raise _LongListError
 
 
 def _judge(answer: AnswerError, errors: codes.Errors) -> Outcome:
@@ -191,6 +211,9 @@ def _judge(answer: AnswerError, errors: codes.Errors) -> Outcome:
             return Deferred(reason=reason, code=code, sender_wide=True)
         case Klass.LATER:
             return Deferred(reason=reason, code=code, retry_after=_QUEUE_FULL_SECONDS, sender_wide=True)
+        case Klass.RETRY if answer.status == _TOO_MANY:
+            # of the whole account: a pause, and not another text that finds the same
+            return Deferred(reason=reason, code=code, retry_after=max(1.0, answer.retry_after or 0.0), sender_wide=True)
         case Klass.RETRY:
             return Deferred(reason=reason, code=code, retry_after=answer.retry_after)
         case Klass.UNCLEAR:

@@ -72,7 +72,7 @@ class Finding:
 
     number: str  # name of our number; "" = it is about no single one
     level: str  # ok | warning | error
-    what: str  # account | ours | service | webhook | registration | refused | unreachable | changed | unchecked
+    what: str  # account | ours | service | webhook | registration | refused | unreachable | changed
     text: str  # a plain sentence: what is, and what follows
     remedy: str = ""  # "" = nothing is to be done
     fixable: bool = False  # TwilioAccount.point sets it right
@@ -150,6 +150,10 @@ def ours(number: Number, row: Any) -> Finding:
         text = "the number belongs to the account but cannot send texts (21601)"
         remedy = "use a number that can send texts"
         return Finding(number=number.name, level="error", what="ours", text=text, remedy=remedy)
+    if number.mms and not any(can is True for name, can in able.items() if name.lower() == "mms"):
+        text = "the number can send texts but no pictures"
+        remedy = "set mms = false of the [[number]]: pictures then go as links"
+        return Finding(number=number.name, level="warning", what="ours", text=text, remedy=remedy)
     text = "the number belongs to the account and can send texts"
     return Finding(number=number.name, level="ok", what="ours", text=text)
 

@@ -1,7 +1,8 @@
 """The doors for HTTP: webhooks of providers and files on the public listener, health and metrics on the admin's.
 
 A webhook is answered 2xx after its commit, and 503 when it could not be stored: the provider asks again or lists it.
-The path and query count as they came over the wire; Host and X-Forwarded-* are never looked at.
+The path and query count as they came over the wire; Host and X-Forwarded-* are never looked at.  Connections are
+bounded: idle ones would use up the descriptors that the other doors need.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import traceback
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 
 from aiohttp import ClientError, web
@@ -23,18 +26,110 @@ from gateway.ports import Clock, HookReader, HookRefused, SpoolUnavailable
 MOST_BYTES = 64 * 1024
 _BODY_SECONDS = 10.0
 _STOP_SECONDS = 5.0
+_IDLE_SECONDS = 10.0  # without a whole header, at the begin and between requests
+_LINGER_SECONDS = 2.0  # for a body that nobody reads
+_MOST_CONNECTIONS = 200
+_MOST_PER_ADDRESS = 20
 
 Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class _Callers:
+    """Who is connected to one door.  A caller on loopback is a proxy, and may hold all connections."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._inside: dict[_Connection, str] = {}
+        self._by_peer: Counter[str] = Counter()
+
+    def enter(self, caller: _Connection, peer: str) -> str:
+        """Lets a caller in; the answer is "", or the reason why he must stay outside."""
+        if len(self._inside) >= self._most:
+            return "too many connections"
+        if self._by_peer[peer] >= _MOST_PER_ADDRESS and not _is_loopback(peer):
+            return "too many connections from this address"
+        self._inside[caller] = peer
+        self._by_peer[peer] += 1
+        return ""
+
+    def leave(self, caller: _Connection) -> None:
+        """Forgets a caller; he may never have been in."""
+        peer = self._inside.pop(caller, None)
+        if peer is None:
+            return
+        self._by_peer[peer] -= 1
+        if not self._by_peer[peer]:
+            del self._by_peer[peer]
+
+
+class _Connection(web.RequestHandler):
+    """One connection: closed at once where there are too many, and told no more than 400 where it speaks no HTTP."""
+
+    __slots__ = ("_callers",)
+
+    def __init__(self, callers: _Callers, server: web.Server) -> None:
+        super().__init__(
+            server,
+            loop=asyncio.get_running_loop(),
+            access_log=None,  # type: ignore[arg-type]  # which is how aiohttp is told to write none
+            keepalive_timeout=_IDLE_SECONDS,
+            lingering_time=_LINGER_SECONDS,
+        )
+        self._callers = callers
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        peer = str((transport.get_extra_info("peername") or ("local",))[0])
+        reason = self._callers.enter(self, peer)
+        if not reason:
+            super().connection_made(transport)
+            return
+        emit("session.rejected", peer=peer, reason=reason)
+        if isinstance(transport, asyncio.Transport):
+            transport.abort()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._callers.leave(self)
+        super().connection_lost(exc)
+
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """What is no request, or broke our answer to one.  Neither the stranger's bytes nor our fault are shown."""
+        emit("hook.rejected", provider="", status=status, reason="no sound request", peer=request.remote or "local")
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer has begun already")
+        answer = web.Response(status=status, headers={"Server": "gateway"})
+        answer.force_close()
+        return answer
+
+
+class _Site(web.BaseSite):
+    """A socket that listens, for connections of ours."""
+
+    def __init__(self, runner: web.AppRunner, bound: socket.socket, callers: _Callers) -> None:
+        super().__init__(runner)
+        self._bound = bound
+        self._callers = callers
+
+    @property
+    def name(self) -> str:
+        return f"http at {self._bound.getsockname()}"
+
+    async def start(self) -> None:
+        await super().start()
+        server = self._runner.server
+        assert server is not None
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Connection(self._callers, server), sock=self._bound)
 
 
 class _Listener:
     """An aiohttp application on any number of addresses."""
 
-    def __init__(self, app: web.Application) -> None:
+    def __init__(self, app: web.Application, max_connections: int = _MOST_CONNECTIONS) -> None:
         app.on_response_prepare.append(_nameless)
-        self._runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, keepalive_timeout=15.0, shutdown_timeout=_STOP_SECONDS
-        )
+        self._callers = _Callers(max_connections)
+        self._runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=_STOP_SECONDS)
 
     async def listen(self, host: str, port: int) -> int:
         """The port that is bound; 0 asks for a free one.  Raises OSError."""
@@ -42,7 +137,7 @@ class _Listener:
             await self._runner.setup()
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         bound = socket.create_server((host, port), family=family, backlog=128)
-        await web.SockSite(self._runner, bound).start()
+        await _Site(self._runner, bound, self._callers).start()
         return int(bound.getsockname()[1])
 
     async def close(self) -> None:
@@ -65,6 +160,7 @@ class WebDoor(_Listener):
         *,
         media: Callable[[str], Awaitable[MediaFile | None]] | None = None,
         body_seconds: float = _BODY_SECONDS,
+        max_connections: int = _MOST_CONNECTIONS,
     ) -> None:
         self._readers = readers
         self._desk = MediaDesk(media) if media else None
@@ -73,7 +169,7 @@ class WebDoor(_Listener):
         self._body_seconds = body_seconds
         app = web.Application(client_max_size=MOST_BYTES)
         app.router.add_route("*", "/{rest:.*}", _guarded(self._answer))
-        super().__init__(app)
+        super().__init__(app, max_connections)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         path, _, query = request.raw_path.partition("?")
@@ -181,6 +277,13 @@ def _refuse(refused: HookRefused, provider: str, request: web.Request) -> web.Re
 
 def _say(status: int, text: str, headers: Mapping[str, str] | None = None) -> web.Response:
     return web.Response(status=status, text=f"{text}\n", headers=headers)
+
+
+def _is_loopback(peer: str) -> bool:
+    try:
+        return ip_address(peer).is_loopback
+    except ValueError:
+        return peer == "local"
 
 
 async def _nameless(_request: web.Request, response: web.StreamResponse) -> None:

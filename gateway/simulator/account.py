@@ -30,6 +30,7 @@ class OwnNumber:
     phone: str
     sid: str = field(default_factory=lambda: "PN" + secrets.token_hex(16))
     can_text: bool = True
+    can_picture: bool = True
     sms_url: str = ""
     sms_method: str = "POST"
     sms_fallback_url: str = ""
@@ -235,7 +236,7 @@ def _number(account: str, number: OwnNumber) -> dict[str, object]:
         "sid": number.sid,
         "account_sid": account,
         "phone_number": number.phone,
-        "capabilities": {"voice": True, "sms": number.can_text, "mms": number.can_text, "fax": False},
+        "capabilities": {"voice": True, "sms": number.can_text, "mms": number.can_picture, "fax": False},
         "sms_url": number.sms_url,
         "sms_method": number.sms_method,
         "sms_fallback_url": number.sms_fallback_url,

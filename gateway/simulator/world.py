@@ -14,6 +14,7 @@ from gateway.simulator.account import Account, OwnNumber
 from gateway.simulator.flowroute import Flowroute
 from gateway.simulator.hooks import Hooks
 from gateway.simulator.journal import Journal, Mailed
+from gateway.simulator.lookup import Lookups
 from gateway.simulator.mail import Relay
 from gateway.simulator.texts import Text
 from gateway.simulator.twilio import Twilio
@@ -61,6 +62,8 @@ class World:
         for phone in numbers:
             self.account.add(OwnNumber(phone=phone))
         self.twilio.serve(self.account.routes())
+        self.lookups = Lookups(self.journal, account_sid, auth_token)
+        self.twilio.serve(self.lookups.routes())
         self.flowroute = _flowroute(self.journal, flowroute, public_url, hooks) if flowroute else None
         self.mail = Relay(self.journal, smtp_port)
         self.twilio.serve(control.routes(self.journal, self.twilio, self.mail))

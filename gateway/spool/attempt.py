@@ -30,6 +30,12 @@ _START = """
 UPDATE delivery SET fate = 'sending', attempt = attempt + 1, posted_at = ?, lookups = 0, reason = '', charged = ?,
   lease_until = ? WHERE id = ?
 """
+# What the person sees last is what he answers: a text that is held has not been said.
+_TEXTED = """
+UPDATE conversation SET texted_at = :now, text = m.text FROM delivery AS d, message AS m WHERE d.id = :delivery
+  AND d.kind = 'text' AND m.id = d.message AND m.conversation <> '' AND conversation.id = m.conversation
+  AND coalesce(conversation.texted_at, 0) <= :now
+"""
 _SPENT = "SELECT segments, alarmed FROM spent WHERE sender = ? AND period = ?"
 _CHARGE = """
 INSERT INTO spent (sender, period, segments, alarmed) VALUES (?, ?, ?, ?) ON CONFLICT (sender, period) DO UPDATE
@@ -92,6 +98,7 @@ def start(
     if counted.done:
         charged = "" if budget is None else f"{budget.sender}\n{budget.day}\n{budget.month}"
         connection.execute(_START, (stamp(now), charged, lease_until, delivery.id))
+        connection.execute(_TEXTED, {"now": stamp(now), "delivery": delivery.id})
     return counted
 
 

@@ -33,25 +33,29 @@ INSERT INTO delivery (id, message, kind, courier, lane, number, "to", phone, per
 """
 # By the unique index of (sender, phone, job).
 _SAME_JOB = "SELECT id FROM conversation WHERE sender = ? AND phone = ? AND job = ?"
-# A plan made from older facts must not take back what happened meanwhile: the thread follows who saw our newest text
-# and, of those, the newest word of the person: a stranger, whom we never texted, may write to another number.
+# A plan made from older facts must not take back what happened meanwhile.  It is older where the thread has gone on
+# from its mail to one that it does not know; or, of a stranger, who has no thread, where he has written since.  When
+# and what we texted is told by the start of a text.  What the person said allows no answer where our text opens what
+# had closed.
 _CONVERSE = """
 INSERT INTO conversation (id, sender, phone, job, number, subject, message_id, "references", reply_to, opened_at,
   closes_at, texted_at, text, heard_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET
-  number = iif(NEWER, excluded.number, number),
-  subject = iif(NEWER, excluded.subject, subject),
-  message_id = iif(NEWER, excluded.message_id, message_id),
-  "references" = iif(NEWER, excluded."references", "references"),
-  reply_to = iif(NEWER, excluded.reply_to, reply_to),
-  text = iif(NEWER, excluded.text, text),
+  number = iif(OLDER, number, excluded.number),
+  subject = iif(OLDER, subject, excluded.subject),
+  message_id = iif(OLDER, message_id, excluded.message_id),
+  "references" = iif(OLDER, "references", excluded."references"),
+  reply_to = iif(OLDER, reply_to, excluded.reply_to),
+  text = iif(coalesce(excluded.texted_at, 0) >= coalesce(texted_at, 0), excluded.text, text),
   closes_at = max(closes_at, excluded.closes_at),
   texted_at = nullif(max(coalesce(excluded.texted_at, 0), coalesce(texted_at, 0)), 0),
-  heard_at = nullif(max(coalesce(excluded.heard_at, 0), coalesce(heard_at, 0)), 0)
+  heard_at = iif(excluded.heard_at IS NULL AND closes_at <= ? AND excluded.closes_at > closes_at, NULL,
+    nullif(max(coalesce(excluded.heard_at, 0), coalesce(heard_at, 0)), 0))
 """.replace(
-    "NEWER",
-    "(coalesce(excluded.texted_at, 0), coalesce(excluded.heard_at, 0)) >= "
-    "(coalesce(texted_at, 0), coalesce(heard_at, 0))",
+    "OLDER",
+    """(iif(sender = '', coalesce(excluded.heard_at < heard_at, 0), excluded.message_id <> message_id
+    AND excluded.message_id IN (SELECT value FROM json_each(conversation."references"))
+    AND message_id NOT IN (SELECT value FROM json_each(excluded."references"))))""",
 )
 _CONFIRM = """
 INSERT INTO confirmation (employee, address, at, by) VALUES (?, ?, ?, ?) ON CONFLICT (employee) DO UPDATE SET
@@ -103,7 +107,7 @@ def apply(connection: apsw.Connection, writes: Writes, inbound: str, now: dateti
     enter(connection, writes.consents)
     for conversation in writes.conversations:
         if not _overtaken(connection, (conversation,)):
-            connection.execute(_CONVERSE, conversation_row(conversation))
+            connection.execute(_CONVERSE, (*conversation_row(conversation), stamp(now)))
     for question in writes.questions:
         questions.keep(connection, question)
     for file in writes.media:

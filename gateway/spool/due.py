@@ -1,7 +1,8 @@
 """Who is next: deliveries that are due, at most one per lane, in the order of their lane.
 
 The lane is one pair of numbers, or one mailbox.  Its head is free when nothing earlier is under way (sending, being
-looked up, waiting for a retry or for the pace), nothing earlier is due, and nobody holds another one of the lane.
+looked up, waiting for a retry or for the pace), nothing earlier is due, and nobody holds another one of the lane.  What
+quiet hours put off holds up nothing, tried before or not: an answer may go all the same.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ _FREE = """
   AND (d.lease_until IS NULL OR d.lease_until <= :now)
   AND NOT EXISTS (
     SELECT 1 FROM delivery AS o WHERE o.lane = d.lane AND o.seq < d.seq AND o.fate IN ('waiting', 'sending', 'unknown')
-    AND (o.fate <> 'waiting' OR o.attempt > 0 OR o.reason = 'pacing' OR o.due_at <= :now)
+    AND (o.fate <> 'waiting' OR (o.attempt > 0 AND o.reason <> 'quiet hours') OR o.reason = 'pacing'
+      OR o.due_at <= :now)
   )
   AND NOT EXISTS (
     SELECT 1 FROM delivery AS f WHERE f.lane = d.lane AND f.lease_until IS NOT NULL AND f.seq <> d.seq

@@ -146,9 +146,7 @@ class SqliteSpool:
         """See ports.Spool."""
         return await self._write(lambda connection: attempt.recover(connection, now, first_lookup, until=until))
 
-    async def release(
-        self, delivery: str, due_at: datetime, reason: str, expires_at: datetime | None = None
-    ) -> None:
+    async def release(self, delivery: str, due_at: datetime, reason: str, expires_at: datetime | None = None) -> None:
         """See ports.Spool."""
         await self._write(lambda connection: due.give_back(connection, delivery, due_at, reason, expires_at))
 

@@ -21,7 +21,6 @@ def texts(config: Config) -> list[str]:
 @pytest.mark.parametrize(
     ("tables", "expected"),
     [
-        pytest.param('[policy]\nfallback_after = "1 h"\n', "policy.fallback_after has no effect yet", id="fallback"),
         pytest.param(
             'answer_from = ["*@example.com"]\n',
             "sender.answer_from has no effect without [smtp] listen_public, where such answers come in",
@@ -84,7 +83,7 @@ def test_what_the_admin_should_know_is_a_warning(loaded: Loader, tables: str, ex
     ("tables", "expected"),
     [
         pytest.param(
-            '[policy]\nquiet_hours = ""\nflood_per_minute = 0\nfallback_after = "15 min"\n[replies]\nask = false\n',
+            '[policy]\nquiet_hours = ""\nflood_per_minute = 0\nfallback_after = "1 h"\n[replies]\nask = false\n',
             [],
             id="defaults that are written out",
         ),

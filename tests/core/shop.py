@@ -166,8 +166,9 @@ def status_in(status: str, **changes: Any) -> InboundHook:
 
 
 def entry(action: str, phone: Phone = MARIA, **changes: Any) -> Consent:
-    """An entry of yesterday in the ledger."""
-    made = Consent(id=f"{action}.{phone}", brand=BRAND, phone=phone, at=NOON - DAY, action=action, method="paper")
+    """An entry of yesterday in the ledger; a START comes a minute after all else."""
+    when = NOON - DAY + (MINUTE if action == "start" else timedelta())
+    made = Consent(id=f"{action}.{phone}", brand=BRAND, phone=phone, at=when, action=action, method="paper")
     return replace(made, **changes)
 
 

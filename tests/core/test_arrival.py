@@ -136,3 +136,12 @@ def test_who_hears_of_a_reply_that_fails_is_not_the_mailbox_that_failed() -> Non
 
     assert [""] == [m.report_to for m in heard(known=known).messages]
     assert {MARIA} == {m.phone for m in heard(known=known).messages}
+
+
+def test_a_question_that_its_keyword_answers_is_not_asked_which_job_it_is_about() -> None:
+    talks = (talk(), talk(id="b", job="b", subject="Tires", texted_at=NOON - 2 * DAY))
+    hours = replace(NIGHT, keywords=("hours",))
+    made = heard("Hours?", facts(entry("grant"), conversations=talks), shop.rules(answers=(hours,), ask=True))
+
+    assert [Kind.REPLY, Kind.ANSWER] == [d.kind for d in made.deliveries]
+    assert "- Tires" in words(reply(made))

@@ -164,10 +164,27 @@ def test_pictures_go_along_and_an_answer_rule_marks_the_moved_mail() -> None:
     assert "[SMS] Re: Brakes" == written(mail)["Subject"]
 
 
+def test_what_a_mail_says_besides_goes_along_to_the_job_that_is_meant() -> None:
+    told = replace(ASKING, answers=(Answer(place="x", name="hours", text="Mon to Fri."),))
+    made = first(told=told, pictures=(picture(data=b"", problem="it is larger than 5 MB"),))
+    body = words(only(answered_by(second("2"), asked_in(made), writes=made, told=told).deliveries))
+
+    assert "(One picture or file is missing: it is larger than 5 MB)" in body
+    assert "[Texted back by itself (hours): Mon to Fri.]" in body
+    assert "was asked by text" not in body
+
+
+def test_pictures_that_nobody_fetched_are_named_by_their_addresses_there_too() -> None:
+    made = planned(text_in("", media=("https://x.example/1",)), TWO, ASKING).writes
+    body = words(only(answered_by(second("2"), asked_in(made), writes=made).deliveries))
+
+    assert "(1 picture or file came with it:)\nhttps://x.example/1\n" in body
+
+
 @pytest.mark.parametrize(
     ("text", "more"),
     [
-        ("0", {}), ("3", {}), ("12", {}), ("1 please", {}), ("two", {}), ("2" + " " * 30 + "x", {}), ("", {}),
+        ("0", {}), ("3", {}), ("12", {}), ("1 pm", {}), ("two", {}), ("2" + " " * 30 + "x", {}), ("", {}),
         ("2", {"author": PETER}), ("2", {"number": shop.SALES}),
     ],
 )  # fmt: skip
@@ -263,3 +280,15 @@ def test_a_question_is_open_no_longer_than_it_waits() -> None:
     made = first(told=told)
 
     assert NOON + 2 * MINUTE == reply_of(made).due_at == asked_in(made).closes_at == text_of(made).expires_at
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("2", 2), (" 2. ", 2), ("#2", 2), ("2 please", 2), ("the 2nd one", 2), ("Number 2, thanks", 2), ("its for 1", 1),
+        ("2 pm works", 0), ("yes at 2", 0), ("1 or 2", 0), ("RO 12", 0), ("$2", 2), ("2 more days is fine with me", 0),
+        ("", 0), ("no", 0), ("the 2nd one about the truck and the trailer", 0),
+    ],
+)  # fmt: skip
+def test_a_number_with_nothing_but_courtesies_around_it_is_an_answer(text: str, number: int) -> None:
+    assert number == ask._number(text)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 import shop
 from outbox import texts
-from shop import ADMIN, BOB, MARIA, MINUTE, NOON, entry, facts, mail, planned, said, talk
+from shop import ADMIN, BOB, MARIA, MINUTE, NOON, SERVICE, entry, facts, mail, picture, planned, reading, said, talk
 
 from gateway.core import brake
 from gateway.core.model import Fate, Kind, Said
-from gateway.core.rules import PolicyRules
+from gateway.core.rules import PolicyRules, TextRules
 
 BRAKED = shop.rules(policy=PolicyRules(flood_per_minute=5))
 WORDS = "Your car is ready."
@@ -19,7 +20,7 @@ WORDS = "Your car is ready."
 
 def why(*known: Said, count: int = 0, before: int = 0, sender: str = "jobs") -> str:
     told = facts(said={MARIA: known}, floods={"jobs": count})
-    return brake.brakes(sender, MARIA, WORDS, before, told, BRAKED, NOON)
+    return brake.brakes(sender, MARIA, {WORDS}, before, told, BRAKED, NOON)
 
 
 @pytest.mark.parametrize(
@@ -62,10 +63,58 @@ def test_the_reason_names_the_one_that_went_and_counts_those_that_did_not() -> N
     assert "at 16:58:00 UTC; this is number 3" in why(*held)
 
 
+def test_the_reason_says_where_none_has_gone_yet() -> None:
+    held = [said(at=NOON - n * MINUTE, fate=Fate.HELD) for n in (1, 2)]
+
+    assert "flood: the same text to this phone is held, since one came at 16:58:00 UTC; this is number 3" == why(*held)
+
+
+INTRODUCING = replace(BRAKED, public_url="https://sms.example.com", text=TextRules())
+FIRST = "Example Auto: Your car is ready. Reply HELP for help, STOP to opt out."
+
+
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [
+        pytest.param(FIRST, True, id="as a first text"),
+        pytest.param(f"{FIRST}\nhttps://sms.example.com/media/aaaa/car.pdf", True, id="with a link"),
+        pytest.param(f"{WORDS}\nhttps://sms.example.com/media/aaaa/car.pdf", True, id="later, with a link"),
+        pytest.param(f"{WORDS} Bring the key.", False, id="with more words"),
+        pytest.param(f"{WORDS}\nhttps://shop.example.com/media/map", False, id="with a link of the shop's own"),
+    ],
+)
+def test_neither_the_words_of_a_first_text_nor_links_make_another_text(text: str, held: bool) -> None:
+    known = facts(entry("grant"), said={MARIA: (said(text),)}, introduced=frozenset({(SERVICE, MARIA)}))
+    (made,) = [d for d in planned(mail("2025550143"), known, INTRODUCING).writes.deliveries if d.kind is Kind.TEXT]
+
+    assert ("flood" if held else "") == made.reason
+
+
+def test_a_text_that_made_room_for_its_link_is_the_same_again() -> None:
+    told = replace(INTRODUCING, text=TextRules(max_segments=2, too_long="cut"))
+    read, pdf = reading(text="A long tale of brakes. " * 40, pictures=1), picture("application/pdf", "order.pdf")
+    known = facts(entry("grant"))
+    once = planned(mail("2025550143"), known, told, read, pictures=(pdf,)).writes.messages[0].text
+    after = replace(known, said={MARIA: (said(once),)}, introduced=frozenset({(SERVICE, MARIA)}))
+    made = planned(mail("2025550143"), after, told, read, pictures=(pdf,)).writes
+
+    assert once.startswith("Example Auto: A long tale")
+    assert "/media/" in once
+    assert ["flood"] == [d.reason for d in made.deliveries if d.kind is Kind.TEXT]
+
+
+def test_pictures_without_words_are_counted_and_not_compared() -> None:
+    told = replace(INTRODUCING, text=TextRules(first=""))
+    known = facts(entry("grant"), said={MARIA: (said(""),)})
+    made = planned(mail("2025550143"), known, told, reading(subject="", text="", pictures=1), pictures=(picture(),))
+
+    assert ["waiting"] == [d.fate.value for d in made.writes.deliveries if d.kind is Kind.TEXT]
+
+
 def test_without_a_brake_nothing_is_held() -> None:
     known = facts(said={MARIA: (said(),)}, floods={"jobs": 9999})
 
-    assert "" == brake.brakes("jobs", MARIA, WORDS, 99, known, shop.RULES, NOON)
+    assert "" == brake.brakes("jobs", MARIA, {WORDS}, 99, known, shop.RULES, NOON)
 
 
 def test_a_flood_is_held_and_told_once_an_hour() -> None:

@@ -69,6 +69,25 @@ def test_a_template_is_chosen_by_a_rule_and_by_a_tag_and_the_tag_counts() -> Non
     assert "See you soon." == body(ruled(), f"{CUSTOMER}+soon")
 
 
+def test_a_message_names_the_template_that_made_it_by_its_place() -> None:
+    told = ruled(Rule(place="config.toml:9", template="soon"))
+    (by_rule,), (by_tag,) = (
+        [m.rule for m in planned(mail(to), AGREED, made).writes.messages if m.kind is Kind.TEXT]
+        for to, made in ((CUSTOMER, told), (f"{CUSTOMER}+soon", ruled()))
+    )
+    place = f"[[template]] {SOON.place}"
+
+    assert f"customer: twilio number service; [[rule]] config.toml:9; {place}" == by_rule
+    assert f"customer: twilio number service; {place}" == by_tag
+
+
+def test_an_answer_by_a_person_names_no_rule() -> None:
+    known = facts(conversations=(talk(heard_at=NOON),))
+    made = planned(mail("r-aaaaaaaaaaaaaaaa"), known, ruled(Rule(place="config.toml:9", template="soon")))
+
+    assert ["customer: twilio number service"] == [m.rule for m in made.writes.messages]
+
+
 def test_a_template_that_cannot_be_filled_is_refused_with_what_is_missing() -> None:
     told = ruled(Rule(place="config.toml:9", template="ready"))
     made = planned(mail(CUSTOMER), AGREED, told)

@@ -181,14 +181,56 @@ def test_a_no_lifts_no_stop_that_came_meanwhile() -> None:
     assert policy.forbids(MARIA, state, RULES, answering=True) is not None
 
 
-@pytest.mark.parametrize("since", ["stop", "start"])
+@pytest.mark.parametrize(
+    ("since", "why"),
+    [
+        pytest.param(entry("stop"), "the phone said STOP on 2026-11-22 already", id="STOP"),
+        pytest.param(entry("start", at=NOON + DAY / 2), "the person texted START on 2026-11-24", id="START"),
+    ],
+)
 @pytest.mark.parametrize("answer", ["yes", "no"])
-def test_what_the_person_said_since_counts_more_than_a_late_answer(answer: str, since: str) -> None:
-    made = answered(answer, None, entry("suspend"), entry(since))
+def test_what_the_person_said_since_counts_more_and_who_answers_is_told(answer: str, since: Consent, why: str) -> None:
+    made = answered(answer, None, entry("suspend", at=NOON), since)
+    told = only(made.writes.deliveries)
 
     assert () == made.writes.consents
     assert answer == made.writes.questions[0].answer
     assert "it changes nothing" in made.note
+    assert (JOBS, Kind.REPORT, None) == (told.to, told.kind, written(told)["Reply-To"])
+    assert f"Your answer was {answer}, but nothing was changed, because {why}" in words(told)
+
+
+@pytest.mark.parametrize("method", ["paper", "import"])
+@pytest.mark.parametrize("action", ["grant", "revoke"])
+def test_what_others_entered_since_undoes_no_yes(action: str, method: str) -> None:
+    made = answered("yes", None, entry("suspend"), entry(action, method=method))
+
+    assert ["stop"] == actions(made.writes)
+
+
+def test_a_start_before_the_question_undoes_no_yes() -> None:
+    assert ["stop"] == actions(answered("yes", None, entry("start"), entry("suspend", at=NOON)).writes)
+
+
+def test_a_no_after_a_new_consent_changes_nothing_and_is_told() -> None:
+    made = answered("no", None, entry("suspend"), entry("grant"))
+
+    assert () == made.writes.consents
+    assert "consent was entered since" in words(only(made.writes.deliveries))
+
+
+def test_that_nothing_was_changed_is_told_to_nobody_where_nobody_wrote() -> None:
+    known = facts(entry("stop"), questions={TOKEN: question()})
+    inbound = mail(f"a-{TOKEN}", mail_from="", door=shop.Door.LOCAL)
+
+    assert () == planned(inbound, known, read=reading(answer="yes", author=None)).writes.deliveries
+
+
+def test_words_older_than_a_start_that_is_known_raise_no_doubt() -> None:
+    made = heard(known=facts(entry("start", at=NOON + DAY), conversations=(talk(),)))
+
+    assert ((), ()) == (made.questions, made.consents)
+    assert "reminders to this phone pause" not in words(made.deliveries[0])
 
 
 def test_a_machines_answer_decides_nothing() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -172,6 +172,15 @@ def test_a_row_says_when_quiet_hours_let_it_go() -> None:
 
     assert "2026-11-24T13:00:00+00:00" == rows("2025550143", told=told, now=night)[0]["due_at"]
     assert night.isoformat() == rows("bob", told=told, now=night)[0]["due_at"]
+
+
+def test_what_quiet_hours_would_end_at_once_is_shown_as_refused() -> None:
+    night = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
+    told = shop.rules(policy=PolicyRules(quiet_hours="20:00-08:00", hold_at_most=timedelta(hours=1)))
+    (row,) = rows("2025550143", told=told, now=night)
+
+    assert None is row["due_at"]
+    assert "longer than [policy] hold_at_most allows" in str(row["refused"])
 
 
 def test_a_row_says_which_picture_cannot_go_and_why() -> None:

@@ -17,6 +17,7 @@ from shop import (
     DOMAIN,
     JOBS,
     MARIA,
+    MINUTE,
     NOON,
     RULES,
     SALES,
@@ -228,7 +229,12 @@ def test_pictures_are_named_by_their_addresses() -> None:
         ),
         pytest.param("start", ["stop"], "start", "[START lifts an earlier STOP", "Answer this mail", id="START"),
         pytest.param(
-            "start", [], "start", "It is no consent by itself.]", "Answer this mail", id="START of a stranger"
+            "start",
+            [],
+            "start",
+            "[START is also the word that lifts a STOP; there was none.]",
+            "Answer this mail",
+            id="START of a stranger",
         ),
         pytest.param("help", [], None, "[HELP asks for help; the provider", "Answer this mail", id="HELP"),
         pytest.param(
@@ -253,9 +259,36 @@ def test_a_keyword_acts_and_the_mail_says_what_it_did(
 def test_an_entry_that_the_door_made_is_not_counted_again() -> None:
     stop = entered(text_in("stop"))
     assert stop is not None
-    made = planned(text_in("stop"), facts(stop, entry("start", at=NOON), conversations=(talk(),)))
+    made = planned(text_in("stop"), facts(stop, entry("start", at=NOON + MINUTE), conversations=(talk(),)))
 
-    assert "Answer this mail to text back." in words(only(made.writes.deliveries))
+    body = words(only(made.writes.deliveries))
+    assert "Answer this mail to text back." in body
+    assert "[STOP opts a phone out, but this phone has texted START since: texts go on.]" in body
+
+
+@pytest.mark.parametrize(
+    ("before", "word", "did"),
+    [
+        pytest.param([entry("suspend")], "YES", "ends the pause of reminders to this phone. It is no", id="a pause"),
+        pytest.param([entry("block", number=SERVICE)], "start", "lifts the provider's block of our number service",
+                     id="a block"),
+        pytest.param([entry("block", number=SALES)], "start", "there was none.]", id="another number's block"),
+        pytest.param([entry("grant")], "YES", "[YES is also the word that lifts a STOP; there was none.]", id="none"),
+        pytest.param([entry("stop", at=NOON + MINUTE)], "start", "the one of this phone is newer and stands.]",
+                     id="a newer STOP"),
+    ],
+)  # fmt: skip
+def test_a_start_says_only_what_it_lifted(before: list[Consent], word: str, did: str) -> None:
+    made = planned(text_in(word), facts(*before, conversations=(talk(),)))
+
+    assert did in words(only(made.writes.deliveries))
+
+
+@pytest.mark.parametrize("word", ["stop", "start"])
+def test_a_keyword_of_who_is_no_phone_is_said_to_do_nothing(word: str) -> None:
+    made = planned(text_in(word, author="242733"), facts())
+
+    assert "[" not in words(only(made.writes.deliveries))
 
 
 def test_the_entry_of_a_keyword_tells_its_evidence() -> None:

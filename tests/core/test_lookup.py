@@ -192,6 +192,27 @@ def test_a_text_that_was_found_is_adopted_with_what_became_of_it(status: str, fa
     assert f"found as SM1; twilio says {status}" in found.note
 
 
+def test_a_text_that_was_found_without_its_picture_goes_with_a_link() -> None:
+    picture = "https://sms.example.com/media/abc/brakes.jpg"
+    parcel = UNKNOWN.parcel
+    assert isinstance(parcel, TextParcel)
+    pictured = replace(UNKNOWN, parcel=replace(parcel, media=(picture,)))
+    found = looked_up(pictured, [remote(status="undelivered", code="30019", media=1)], NOON + seconds(20))
+
+    (linked,) = found.writes.deliveries
+    assert (found.fate, linked.id) == (Fate.FAILED, "m1.1.2")
+    assert isinstance(linked.parcel, TextParcel)
+    assert (linked.parcel.media, picture in linked.parcel.body) == ((), True)
+    assert found.writes.moves == ()
+
+
+def test_a_text_that_was_found_blocked_raises_the_question_that_its_status_would() -> None:
+    found = looked_up(UNKNOWN, [remote(status="undelivered", code="30004")], NOON + seconds(20))
+
+    assert [(q.kind, q.phone) for q in found.writes.questions] == [("stop", MARIA)]
+    assert [c.action for c in found.writes.consents] == ["suspend"]
+
+
 def test_a_text_is_adopted_even_when_its_message_is_gone() -> None:
     found = lookup.judge_lookup(UNKNOWN, None, [remote(status="failed")], facts(), RULES, NOON)
 

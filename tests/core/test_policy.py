@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -16,6 +17,7 @@ from gateway.core.policy import Standing, barred, conversational, forbids, stand
 STOP, START, GRANT, REVOKE = entry("stop"), entry("start"), entry("grant"), entry("revoke")
 MARKETING = entry("grant", klass="marketing", id="marketing")
 SUSPEND, RESUME = entry("suspend"), entry("resume")
+LATER, LATE_DOUBT = (entry(a, id="later", at=START.at + timedelta(minutes=1)) for a in ("stop", "suspend"))
 BLOCK, BLOCK_SALES = entry("block", number=SERVICE), entry("block", number=SALES)
 VOUCHED = entry("grant", method="job_system", id="vouched")
 IMPORTED = entry("grant", method="import", id="imported")
@@ -36,7 +38,23 @@ ACTIONS = st.sampled_from(["grant", "revoke", "start", "stop", "suspend", "resum
         pytest.param([STOP, GRANT], Standing(stopped=STOP, informational=GRANT), id="a grant lifts no STOP"),
         pytest.param([GRANT, STOP, START], Standing(informational=GRANT), id="a START lifts a STOP"),
         pytest.param([STOP, START], Standing(), id="a START is no consent"),
-        pytest.param([START, STOP], Standing(stopped=STOP), id="an earlier START"),
+        pytest.param([START, LATER], Standing(stopped=LATER), id="an earlier START"),
+        pytest.param([START, STOP], Standing(), id="a STOP that arrived late: START was the last word"),
+        pytest.param([LATER, START], Standing(stopped=LATER), id="a START that arrived late lifts no newer STOP"),
+        pytest.param([entry("start", at=STOP.at), STOP], Standing(stopped=STOP), id="in the same moment STOP stands"),
+        pytest.param([STOP, entry("start", at=STOP.at)], Standing(stopped=STOP), id="in whatever order they came"),
+        pytest.param([LATER, STOP], Standing(stopped=LATER), id="of two STOPs the newer"),
+        pytest.param([LATER, STOP, START], Standing(stopped=LATER), id="which an old START does not lift"),
+        pytest.param([START, SUSPEND], Standing(), id="a doubt that arrived late"),
+        pytest.param([LATE_DOUBT, START], Standing(suspended=LATE_DOUBT), id="a START older than a doubt"),
+        pytest.param([LATE_DOUBT, STOP, START], Standing(suspended=LATE_DOUBT), id="with an old STOP beside it"),
+        pytest.param([START, BLOCK], Standing(), id="a block that arrived late"),
+        pytest.param(
+            [entry("start", number=SALES), BLOCK], Standing(blocked=(SERVICE,)), id="and a START to another number"
+        ),
+        pytest.param(
+            [replace(BLOCK, at=LATER.at), START], Standing(blocked=(SERVICE,)), id="a START older than a block"
+        ),
         pytest.param([GRANT, SUSPEND], Standing(informational=GRANT, suspended=SUSPEND), id="a doubt"),
         pytest.param([SUSPEND, RESUME], Standing(), id="a doubt that was none"),
         pytest.param([STOP, RESUME], Standing(stopped=STOP), id="a doubt that was none lifts no STOP"),
@@ -71,8 +89,15 @@ def test_the_entry_of_an_employee_is_his_consent_only_while_he_is_one() -> None:
     assert forbids(BOB, standing([entry("grant", BOB, method="employee")], BRAND), RULES) is None
 
 
-def test_entries_of_another_brand_say_nothing() -> None:
-    assert Standing() == standing([entry("stop", brand="Other"), entry("grant", brand="Other")], BRAND)
+def test_consent_to_another_brand_says_nothing() -> None:
+    assert Standing() == standing([entry("grant", brand="Other")], BRAND)
+
+
+def test_a_stop_outlasts_a_new_name_of_the_shop() -> None:
+    stop, revoke = entry("stop", brand="Other"), entry("revoke", brand="Other")
+
+    assert Standing(stopped=stop, informational=GRANT) == standing([stop, GRANT], BRAND)
+    assert Standing(revoked=revoke) == standing([entry("grant", brand="Other"), revoke], BRAND)
 
 
 def test_an_unknown_action_is_a_fault() -> None:
@@ -84,10 +109,25 @@ def test_an_unknown_action_is_a_fault() -> None:
 def test_a_stop_without_a_later_start_forbids_whatever_else_was_entered(
     before: list[str], after: list[str], answering: bool
 ) -> None:
-    state = standing([entry(action) for action in (*before, "stop", *after)], BRAND)
+    stop = entry("stop", at=NOON - timedelta(hours=1))
+    state = standing([*map(entry, before), stop, *map(entry, after)], BRAND)
 
     assert forbids(MARIA, state, RULES, answering=answering) is not None
     assert forbids(BOB, state, RULES, answering=answering) is not None
+
+
+@given(entries=st.permutations([STOP, START, LATER, LATE_DOUBT, BLOCK, replace(START, at=LATER.at, id="again")]))
+def test_what_a_person_said_counts_by_its_time_and_not_by_its_arrival(entries: list[Consent]) -> None:
+    state = standing(entries, BRAND)
+
+    assert (LATER, ()) == (state.stopped, state.blocked)
+
+
+def test_an_opt_out_by_the_shop_says_so() -> None:
+    no = forbids(MARIA, standing([entry("stop", method="mail", raw="please stop texting me")], BRAND), RULES)
+
+    assert no is not None
+    assert "was opted out by the shop on 2026-11-22, which took a text for a STOP" == no.why
 
 
 def test_a_conversation_counts_only_where_it_is_named() -> None:

@@ -5,12 +5,24 @@ from __future__ import annotations
 from time import perf_counter
 
 import pytest
+import shop
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core import header
-from gateway.core.model import MailAddr
-from gateway.core.proof import aligned, author, believed, may_answer
+from gateway.core.desk import told_of
+from gateway.core.model import Door, MailAddr
+from gateway.core.proof import (
+    Answered,
+    Witness,
+    aligned,
+    author,
+    believed,
+    fingerprint,
+    may_answer,
+    recipients,
+    unbound,
+)
 from gateway.core.rules import Sender
 
 MX, DOMAIN = "mx.example.net", "shop.example.com"
@@ -53,6 +65,77 @@ def test_the_author_is_the_one_that_all_others_see(value: str) -> None:
     found = author([value])
 
     assert found is None or header.mailbox(value)[0] == found
+
+
+TALK, OTHER, OURS = "r-aaaaaaaaaaaa@sms.example.com", "other@shop.example.com", "sms.example.com"
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        pytest.param([TALK], {TALK}, id="alone"),
+        pytest.param([f'"+1 202-555-0143" <{TALK.upper()}>, {OTHER}'], {TALK, OTHER}, id="a list"),
+        pytest.param([f"Shop: {TALK}, <{OTHER}>;"], {TALK, OTHER}, id="a group"),
+        pytest.param([TALK, f"x <{OTHER}>"], {TALK, OTHER}, id="To and Cc"),
+        pytest.param([f'"{TALK}" <{OTHER}>'], {OTHER}, id="in a name"),
+        pytest.param([f'"x, {TALK}, y" <{OTHER}>'], {OTHER}, id="in a name with commas"),
+        pytest.param([f"{TALK} <{OTHER}>"], {OTHER}, id="in a bare name"),
+        pytest.param([f"{OTHER} ({TALK})"], {OTHER}, id="in a comment"),
+        pytest.param([f"=?utf-8?q?a,b=40c,d?= <{OTHER}>"], {OTHER}, id="beside an encoded word"),
+        pytest.param([f"=?utf-8?q?,{TALK},?= <{OTHER}>"], set(), id="in what is no encoded word (RFC 2047 5)"),
+        pytest.param([f"<{OTHER}> {TALK}"], set(), id="two in one place"),
+        pytest.param([f"{OTHER} {TALK}"], set(), id="two words"),
+        pytest.param([f'{TALK}, "x'], set(), id="a quote without end"),
+        pytest.param([TALK + "," * 20_000], set(), id="too long"),
+        pytest.param([], set(), id="none"),
+    ],
+)
+def test_recipients_are_addresses_and_not_the_names_beside_them(values: list[str], expected: set[str]) -> None:
+    assert expected == recipients(values)
+
+
+DAY = 86_400
+
+
+@pytest.mark.parametrize(
+    ("witness", "expected"),
+    [
+        (Witness(domain="", at=0, recipients=(OTHER, TALK), thread=()), ""),
+        (Witness(domain="", at=5 * DAY, recipients=(TALK,), thread=()), ""),
+        (Witness(domain="", at=-5 * DAY, recipients=(TALK,), thread=()), ""),
+        (Witness(domain="", at=0, recipients=(), thread=("<SM1@SMS.example.com>", "<j1@x>")), ""),
+        (Witness(domain="", at=0, recipients=(OTHER,), thread=("<SM1@sms.example.com>",)), "To or Cc"),
+        (Witness(domain="", at=0, recipients=(OTHER,), thread=("<j1@x>", "<1@not-sms.example.com>")), "To or Cc"),
+        (Witness(domain="", at=-5 * DAY - 1, recipients=(TALK,), thread=()), "of the last 5 days"),
+        (Witness(domain="", at=DAY + 1, recipients=(TALK,), thread=()), "of the last 5 days"),
+        (Witness(domain="", at=None, recipients=(TALK,), thread=()), "of the last 5 days"),
+    ],
+)
+def test_an_answer_is_fresh_and_to_the_conversation(witness: Witness, expected: str) -> None:
+    talk = Answered(address=TALK, sender=Sender(name="jobs"), thread=frozenset({"<j1@x>"}))
+    found = unbound(witness, talk, OURS, 0 if witness.at != 5 * DAY else 4 * DAY)
+
+    assert expected in found
+    assert bool(expected) == bool(found)
+
+
+def test_a_fingerprint_is_of_author_date_recipient_and_words() -> None:
+    raw = b"Subject: a\n\nIt is\n ready.\n"
+    first = fingerprint("desk@x", 1, TALK, raw)
+
+    assert first == fingerprint("DESK@x", 1, TALK.upper(), b"Message-ID: <2@x>\r\n\r\nIt  is ready.\r\n\r\n")
+    assert first != fingerprint("boss@x", 1, TALK, raw)
+    assert first != fingerprint("desk@x", 2, TALK, raw)
+    assert first != fingerprint("desk@x", 1, OTHER, raw)
+    assert first != fingerprint("desk@x", 1, TALK, raw + b"x")
+    assert fingerprint("desk@x", 1, TALK, b"no body") == fingerprint("desk@x", 1, TALK, b"Subject: b\n\n\n")
+
+
+def test_a_bad_end_of_an_answer_from_outside_is_told_to_the_senders_own_people() -> None:
+    answer = shop.mail("r-aaaaaaaaaaaa", door=Door.PUBLIC, mail_from="forged@elsewhere.example")
+
+    assert shop.ADMIN == told_of(answer, shop.RULES)
+    assert "boss@shop.example.com" == told_of(answer, shop.sender("jobs", report_to="boss@shop.example.com"))
 
 
 @pytest.mark.parametrize(
@@ -150,6 +233,7 @@ def test_time_is_in_proportion_to_the_input(piece: str) -> None:
     value = piece * (header.LONGEST // len(piece))
     began = perf_counter()
     author([value])
+    recipients([value])
     believed([f"{MX}; {value}"[: header.LONGEST]] * 50, MX, DOMAIN)
 
     assert perf_counter() - began < 2

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import shop
 from outbox import message, only, paid
-from shop import ADMIN, JOBS, MARIA, NOON, RULES, SALES, SERVICE, entry, facts, planned, status_in, talk
+from shop import ADMIN, JOBS, MARIA, MINUTE, NOON, RULES, SALES, SERVICE, entry, facts, planned, status_in, talk
 
 from gateway.core import policy, verdict
 from gateway.core.model import Consent, Fate, Kind
@@ -109,6 +109,25 @@ def test_who_has_no_mailbox_to_ask_at_is_asked_at_the_postmaster() -> None:
     assert ["postmaster@sms.example.com"] == [d.to for d in made.deliveries]
 
 
+@pytest.mark.parametrize(
+    ("entries", "action"),
+    [([entry("grant")], "stop"), ([entry("stop"), entry("start")], "block"), ([entry("suspend")], "stop")],
+    ids=["consent", "a START since", "a doubt"],
+)
+def test_an_opt_out_that_the_provider_tells_by_status_enters_what_it_does_by_answer(
+    entries: list[Consent], action: str
+) -> None:
+    delivery = paid(fate=Fate.HANDED_OVER, posted_at=NOON - MINUTE)
+    known = facts(*entries, deliveries={"m1.1.1": delivery}, messages={"m1.1": message()})
+    made = planned(status_in("failed", code="21610"), known).writes
+    (found,) = made.consents
+
+    assert ("m1.1.1.1.stop", action, SERVICE, "provider") == (found.id, found.action, found.number, found.method)
+    assert [Kind.REPORT] == [d.kind for d in made.deliveries]
+    assert NOON - MINUTE == found.at, "a START since the request lifts it"
+    assert found == replace(opted_out(*entries, posted_at=NOON - MINUTE))
+
+
 def opted_out(*entries: Consent, told: Rules = RULES, **changes: Any) -> Consent:
     refused = Refused(reason="opted out", code="21610", opted_out=True)
     found = verdict.judge(paid(**changes), message(), refused, told, NOON, facts(*entries))
@@ -122,7 +141,7 @@ def opted_out(*entries: Consent, told: Rules = RULES, **changes: Any) -> Consent
         pytest.param([], "stop", id="nobody knew"),
         pytest.param([entry("grant")], "stop", id="consent"),
         pytest.param([entry("stop")], "stop", id="a STOP before"),
-        pytest.param([entry("start"), entry("stop", id="later")], "stop", id="a STOP after a START"),
+        pytest.param([entry("start"), entry("stop", id="later", at=NOON)], "stop", id="a STOP after a START"),
         pytest.param([entry("stop"), entry("start")], "block", id="a START since, perhaps to another number"),
         pytest.param([entry("stop"), entry("start"), entry("grant")], "block", id="and a grant"),
         pytest.param([entry("stop"), entry("start", brand="Other")], "stop", id="a START to another brand"),

@@ -38,6 +38,7 @@ def reply(writes: Writes) -> Delivery:
     return only([d for d in writes.deliveries if d.kind is Kind.REPLY])
 
 
+LATER = entry("stop", id="x", at=NOON + MINUTE)
 STOPPED = f"{BRAND}: you are opted out and will get no more texts. Reply START to get them again."
 STARTED = f"{BRAND}: you will get texts again. Reply HELP for help, STOP to opt out."
 HELPED = f"{BRAND}: answer here and a person reads it. Reply STOP to opt out."
@@ -58,7 +59,8 @@ HELPED = f"{BRAND}: answer here and a person reads it. Reply STOP to opt out."
         pytest.param("start", [], [], id="START that lifts nothing"),
         pytest.param("yes", [entry("grant")], [], id="a YES that is an answer"),
         pytest.param("start", [entry("revoke"), entry("stop")], [], id="START that does not let texts go"),
-        pytest.param("start", [entry("stop"), own("start"), entry("stop", id="x")], [], id="START and then STOP"),
+        pytest.param("start", [entry("stop"), own("start"), LATER], [], id="START and then STOP"),
+        pytest.param("stop", [entry("start", at=NOON + MINUTE)], [], id="STOP that arrived after a newer START"),
         pytest.param("help", [], [HELPED], id="HELP"),
         pytest.param("help", [entry("stop")], [HELPED], id="HELP of who is opted out"),
         pytest.param("At ten?", [], [], id="words"),
@@ -71,6 +73,14 @@ def test_a_keyword_is_confirmed_exactly_once_where_that_is_ours(
 
     assert expected == back(made)
     assert [] == back(planned(text_in(text), facts(*entries, conversations=(talk(),))).writes), "else the provider does"
+
+
+def test_the_answer_to_help_promises_no_reader_where_nobody_reads() -> None:
+    told = shop.number("service", confirms_stop="gateway", unmonitored="Nobody reads this. Call us.")
+
+    assert [f"{BRAND}: Nobody reads this. Call us. Reply STOP to opt out."] == back(
+        planned(text_in("help"), OPEN, told).writes
+    )
 
 
 def test_a_confirmation_comes_within_five_minutes_or_not_at_all() -> None:
@@ -97,6 +107,8 @@ def test_the_mail_says_who_answers_a_help() -> None:
 
     assert "[HELP asks for help; the gateway answers it.]" in words(reply(ours))
     assert "[HELP asks for help; the provider answers it.]" in words(reply(theirs))
+    late = planned(text_in("help"), OPEN, OURS, now=NOON + 6 * MINUTE).writes
+    assert "[HELP asks for help; nothing answers it by itself.]" in words(reply(late))
 
 
 @pytest.mark.parametrize(

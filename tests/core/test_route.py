@@ -139,6 +139,25 @@ def test_an_employee_without_a_way_is_refused_with_the_reason(
     assert reason in result.reason
 
 
+@pytest.mark.parametrize(
+    ("number", "barred", "expected", "said"),
+    [
+        pytest.param("service", (), "service", ", of the open conversation, not sales", id="another number is named"),
+        pytest.param("sales", (), "sales", "", id="the same number is named"),
+        pytest.param("", (), "sales", "", id="a conversation by carrier has none"),
+        pytest.param("service", ("service",), "sales", "", id="the provider takes no text by its number"),
+    ],
+)
+def test_an_open_conversation_keeps_its_number_whatever_the_address_names(
+    number: str, barred: tuple[str, ...], expected: str, said: str
+) -> None:
+    who, told = Person(phone=MARIA, tag="sales"), Pool(barred=frozenset(barred))
+    made = ways(who, None, RULES, today=TODAY, conversation=shop.talk(number=number), pool=told)
+
+    assert isinstance(made, tuple)
+    assert f"customer: twilio number {expected}{said}" == made[0].rule
+
+
 def test_an_unverified_carrier_works_for_exactly_the_address_that_was_confirmed() -> None:
     other = replace(CONFIRMED, address="2025550113@elsewhere.example")
 

@@ -51,7 +51,7 @@ def test_a_first_mail_opens_the_conversation_of_its_job() -> None:
     )
     assert "desk@shop.example.com" == opened.reply_to
     assert (NOON, NOON + timedelta(days=14)) == (opened.opened_at, opened.closes_at)
-    assert (NOON, "Your car is ready.", None) == (opened.texted_at, opened.text, opened.heard_at)
+    assert (None, "", None) == (opened.texted_at, opened.text, opened.heard_at), "nothing was said before it leaves"
 
 
 def test_three_reminders_on_one_job_are_one_conversation() -> None:
@@ -150,7 +150,8 @@ def test_answering_the_reply_mail_texts_the_person_without_the_quoted_history() 
         message.cut,
     )
     assert (True, 1, MARIA, "service") == (delivery.conversational, delivery.priority, delivery.to, delivery.number)
-    assert (JOBS, "Reminder", "At five.") == (kept.reply_to, kept.subject, kept.text), "replies go where they went"
+    assert (JOBS, "Reminder") == (kept.reply_to, kept.subject), "replies go where they went"
+    assert (NOON - DAY, "Your car is in the shop.") == (kept.texted_at, kept.text), "a text that waits is not said yet"
     assert ("<m1@shop.example.com>", ("<root@shop.example.com>", "<m0@shop.example.com>")) == (
         kept.message_id,
         kept.references,

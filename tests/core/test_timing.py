@@ -81,6 +81,22 @@ def test_what_quiet_hours_would_hold_for_too_long_expires_at_once() -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "since"),
+    [
+        pytest.param({"due_at": NOON}, NOON, id="from its mail on"),
+        pytest.param({"due_at": EVENING}, EVENING, id="let go by a person since"),
+        pytest.param({"due_at": EVENING, "reason": "pacing"}, EVENING, id="let go, and the pace put it off"),
+        pytest.param({"due_at": EVENING, "reason": "retry"}, NOON, id="tried again by itself"),
+        pytest.param({"due_at": EVENING, "reason": "quiet hours"}, NOON, id="held by quiet hours already"),
+    ],
+)
+def test_the_wait_for_quiet_hours_counts_from_when_a_text_was_let_go(
+    changes: dict[str, object], since: datetime
+) -> None:
+    assert since == timing.let_go(waiting(**changes), NOON)
+
+
+@pytest.mark.parametrize(
     ("delivery", "now", "expected"),
     [
         pytest.param(waiting(expires_at=NOON + HOUR), NOON, 3600, id="until it expires"),

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 
 import pytest
 from aiohttp import web
+from aiohttp.abc import AbstractResolver, ResolveResult
 
-from gateway.courier.flowroute_media import MediaShelf
+from gateway.courier.flowroute import MEDIA_HOSTS
+from gateway.courier.flowroute_media import MediaShelf, _PublicResolver
 from gateway.courier.twilio_wire import Timeouts
 from gateway.ports import Media, MediaFailed
 
@@ -77,6 +79,24 @@ async def hosts() -> AsyncIterator[tuple[Host, Host]]:
         await runner.cleanup()
 
 
+class Known(AbstractResolver):
+    """Leads every name to the same addresses."""
+
+    def __init__(self, *addresses: str) -> None:
+        self._addresses = addresses
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        return [
+            ResolveResult(hostname=host, host=each, port=port, family=family, proto=0, flags=0)
+            for each in self._addresses
+        ]
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
 Make = Callable[..., MediaShelf]
 
 
@@ -84,7 +104,7 @@ Make = Callable[..., MediaShelf]
 async def shelf(hosts: tuple[Host, Host]) -> AsyncIterator[Make]:
     made: list[MediaShelf] = []
 
-    def make(api_url: str = hosts[0].url, hosts: tuple[str, ...] = ("flowroute.com", "amazonaws.com")) -> MediaShelf:
+    def make(api_url: str = hosts[0].url, hosts: tuple[str, ...] = MEDIA_HOSTS) -> MediaShelf:
         made.append(MediaShelf(hosts, api_url, SHORT))
         return made[-1]
 
@@ -160,6 +180,10 @@ FOREIGN = [
     "https://",
     "https://media.flowroute.com:99999999/a.jpg",
     "https://[/a.jpg",
+    "https://ec2-192-0-2-1.compute-1.amazonaws.com/a.jpg",
+    "https://abc.execute-api.us-west-2.amazonaws.com/a.jpg",
+    "https://amazonaws.com/a.jpg",
+    "https://notes3.amazonaws.com/a.jpg",
 ]
 
 
@@ -183,6 +207,21 @@ async def test_a_listed_name_with_a_private_address_is_refused(shelf: Make) -> N
     found = await shelf("https://api.flowroute.com", ("localhost",)).fetch("https://localhost/a.jpg", 100)
 
     assert found == MediaFailed(reason="its address is none of the internet")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["10.0.0.1", "169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "::ffff:10.0.0.1", "224.0.0.1", "ff02::1"],
+)
+async def test_a_name_of_theirs_that_leads_to_an_address_of_ours_is_refused(address: str) -> None:
+    with pytest.raises(OSError, match="no public address"):
+        await _PublicResolver(Known(address), local=False).resolve("bucket.s3.amazonaws.com", 443)
+
+
+async def test_a_bucket_of_theirs_is_asked() -> None:
+    found = await _PublicResolver(Known("52.92.0.1", "10.0.0.1"), local=False).resolve("bucket.s3.amazonaws.com", 443)
+
+    assert [each["host"] for each in found] == ["52.92.0.1"]
 
 
 async def test_a_host_that_is_gone_may_come_back(shelf: Make) -> None:

@@ -330,11 +330,17 @@ async def test_the_whole_request_has_a_deadline(api: Api, twilio: Make) -> None:
                 reason="too many requests at once; this one was not processed (Twilio 20429)",
                 code="20429",
                 retry_after=7.0,
+                sender_wide=True,
             ),
         ),
         (
             says(429, {"code": 20429}, Retry_After="Mon, 23 Nov 2026 17:00:00 GMT"),
-            Deferred(reason="too many requests at once; this one was not processed (Twilio 20429)", code="20429"),
+            Deferred(
+                reason="too many requests at once; this one was not processed (Twilio 20429)",
+                code="20429",
+                retry_after=1.0,
+                sender_wide=True,
+            ),
         ),
     ],
     ids=["stop", "recipient", "rfc 9457", "unknown", "auth", "unknown 403", "number", "queue full", "429", "429 date"],
@@ -516,6 +522,25 @@ async def test_texts_that_came_while_we_were_down_are_listed(api: Api, twilio: M
     assert found is not None
     assert [(r.remote_id, r.sender, r.body) for r in found] == [("SM" + "d" * 32, "+12025550143", "When?")]
     assert len(api.asked) == 2
+
+
+async def test_a_list_that_is_longer_than_a_few_pages_is_read_in_large_ones(api: Api, twilio: Make) -> None:
+    came = recorded("inbound")
+    old = came | {"sid": "SM" + "f" * 32, "date_created": format_datetime(NOON - timedelta(hours=1))}
+    api.answers = [*(page([came], n) for n in (1, 2, 3, 4)), page([came], 1), page([old])]
+
+    found = await twilio().inbound_since("+12025550100", NOON)
+
+    assert found is not None
+    assert [r.remote_id for r in found] == ["SM" + "d" * 32]
+    assert [("PageSize=500" in q, "Page=" in q) for _, q in api.asked[4:5]] == [(True, False)]
+
+
+async def test_texts_that_are_more_than_any_page_holds_are_none(api: Api, twilio: Make) -> None:
+    api.answers = [page([recorded("inbound")], 1)]
+
+    assert await twilio().inbound_since("+12025550100", NOON) is None
+    assert len(api.asked) == 44
 
 
 async def test_texts_that_cannot_be_listed_are_none(api: Api, twilio: Make) -> None:

@@ -118,6 +118,15 @@ async def test_a_number_that_cannot_text_is_an_error(owner: Owner) -> None:
     assert (await owner.found(LOCAL))["ours"].level == "error"
 
 
+@pytest.mark.parametrize(("mms", "level"), [(True, "warning"), (False, "ok")])
+async def test_a_number_that_takes_no_pictures_is_a_warning_where_it_should_send_them(
+    owner: Owner, mms: bool, level: str
+) -> None:
+    owner.account.add(OwnNumber(phone=LOCAL.phone, can_picture=False))
+
+    assert (await owner.found(replace(LOCAL, mms=mms)))["ours"].level == level
+
+
 @pytest.mark.parametrize(
     ("own", "level", "fixable", "says"),
     [

@@ -14,6 +14,7 @@ from daemon import Daemon, Done
 from house import ACCOUNT, SHOP, merge
 
 from gateway.simulator.account import Account, OwnNumber, OwnService
+from gateway.simulator.flowroute import Flowroute
 from gateway.simulator.hooks import Hooks
 from gateway.simulator.journal import Journal
 from gateway.simulator.twilio import Twilio
@@ -134,6 +135,47 @@ async def test_an_unverified_toll_free_number_is_exit_1_and_one_in_review_exit_0
     assert (unverified.code, reviewed.code) == (1, 0)
     assert "30032" in unverified.out
     assert reviewed.out.splitlines()[-1] == "1 warning"
+
+
+async def test_fix_leads_no_webhook_to_an_address_that_nobody_serves(owner: Owner) -> None:
+    own = registered(owner, sms_url="https://other.example/hook")
+    owner.write('[http]\npublic = ""')
+
+    elsewhere = await owner.check("--fix", "--json")
+    own.sms_url = HOOK
+    here = await owner.check("--live", "--json")
+    told = {row["what"]: row for row in elsewhere.rows}
+
+    assert (elsewhere.code, here.code) == (1, 0), (elsewhere, here)
+    assert "http.public is off" in told["webhook"]["remedy"]
+    assert not told["webhook"]["fixable"]
+    assert [row["level"] for row in here.rows if row["what"] == "webhook"] == ["warning"]
+    assert owner.account.changes == []
+
+
+async def test_numbers_of_flowroute_are_asked_for_there_and_what_was_not_asked_is_said(owner: Owner) -> None:
+    registered(owner, sms_url=HOOK)
+    journal = Journal()
+    (owner.daemon.folder / "flowroute").touch(mode=0o600)
+    (owner.daemon.folder / "flowroute").write_text("key-of-flowroute-for-tests")
+    async with Flowroute(journal, "8d1f0c5b", "key-of-flowroute-for-tests") as flowroute:
+        owner.config["number"].append({"name": "spare", "phone": "+12025550109", "provider": "flowroute"})
+        secret = '{ file = "flowroute" }'
+        keys = f'access_key = "8d1f0c5b"\nsecret_key = {secret}\nhook_secret = {secret}'
+        owner.write(f'[flowroute]\n{keys}\napi_url = "{flowroute.url}"')
+        done = await owner.check("--live", "--json")
+        (owner.daemon.folder / "flowroute").write_text("another-key-of-flowroute")
+        refused = await owner.check("--live", "--json")
+    told = {row["what"]: row for row in done.rows if row["number"] == "spare"}
+
+    assert done.code == 0, done
+    assert {"level": "ok", "what": "account"}.items() <= done.rows[-4].items()
+    assert {what: row["level"] for what, row in told.items()} == dict.fromkeys(
+        ("ours", "webhook", "registration"), "warning"
+    )
+    assert "key-of-flowroute" not in done.out
+    assert refused.code == 1
+    assert "compare flowroute.access_key" in refused.rows[-1]["remedy"]
 
 
 async def test_a_wrong_token_is_a_sentence_and_exit_1(owner: Owner) -> None:

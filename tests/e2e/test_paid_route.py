@@ -58,6 +58,15 @@ class Shop:
                 if found := [r for r in rows if r["id"] == f"{sent['id']}.1.1"]:
                     return found[0]
 
+    async def until(self, ident: str, fate: str, reason: str = "") -> dict[str, Any]:
+        """That delivery once it stands so."""
+        async with asyncio.timeout(SECONDS):
+            while True:
+                rows = await self.command("queue.list", all=True)
+                for row in rows:
+                    if (row["id"], row["fate"]) == (ident, fate) and reason in ("", row["reason"]):
+                        return row
+
     async def move_to(self, hour: int, minute: int, second: int = 0) -> None:
         """Lets the clock in New York show the next such time, and the dispatcher look at what is due by then."""
         now = self.clock.now()
@@ -147,6 +156,22 @@ async def test_a_wait_that_hold_at_most_does_not_allow_ends_at_once(state: Path,
         assert (held["fate"], held["due_at"]) == ("waiting", "2026-11-24T14:00:00Z")
 
 
+async def test_a_text_that_a_person_lets_go_at_night_waits_for_the_morning_however_old_it_is(
+    state: Path, clock: Movable
+) -> None:
+    async with running(state, clock, f"{QUIET}hold_at_most = '16 h'\n") as shop:
+        await shop.move_to(10, 0)
+        shop.world.twilio.faults.add("21211")
+        failed = await shop.until((await shop.text("Come in."))["id"], "failed")
+        await shop.move_to(22, 0)
+        await shop.command("queue.retry", ids=[failed["id"]])
+        waiting = await shop.until(failed["id"], "waiting", "quiet hours")
+        await shop.move_to(9, 0)
+        await shop.until(failed["id"], "handed_over")
+
+        assert waiting["due_at"] == "2026-11-25T14:00:00Z"
+
+
 async def test_a_text_waits_at_least_as_long_as_the_provider_says(house: House) -> None:
     await house.start()
     house.world.twilio.faults.add("429", to=ALICE, seconds=7)
@@ -181,7 +206,8 @@ async def test_a_text_killed_before_its_request_arrived_is_looked_up_and_sent_on
     await house.start()
     resent = await house.daemon.wait_event("delivery.resent", after=after)
     await house.daemon.wait_event("delivery.confirmed", after=after, fate="delivered")
-    (row,) = (await house.daemon.command("queue", "list", "--all", "--json")).rows
+    rows = (await house.daemon.command("queue", "list", "--all", "--json")).rows
+    (row,) = [r for r in rows if r["courier"] == "twilio"]
 
     assert "3 look-ups found nothing" in resent["note"]
     assert house.world.twilio.posts == {ALICE: 1}

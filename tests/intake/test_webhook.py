@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import logging
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,13 +16,14 @@ import aiohttp
 import pytest
 from multidict import MultiDict
 from prometheus_client import Gauge
+from smtp_house import House, connect
 from structlog.testing import capture_logs
 from twilio.request_validator import RequestValidator
 
 from gateway import events
 from gateway.core.model import InboundHook, Phone, StatusIn, TextIn
 from gateway.courier.twilio_hook import TwilioHooks
-from gateway.intake.webhook import AdminDoor, WebDoor
+from gateway.intake.webhook import AdminDoor, WebDoor, _Callers
 from gateway.ports import HookRefused, SpoolUnavailable
 
 ACCOUNT = "AC" + "0123456789abcdef" * 2
@@ -442,6 +446,92 @@ async def test_a_request_line_of_a_stranger_is_never_a_fault_of_ours(
     head = request_line + b"\r\nHost: x\r\nContent-Type: " + FORM.encode() + b"\r\nContent-Length: 3\r\n\r\nA=1"
 
     assert status in await raw(world, head)
+
+
+@pytest.mark.parametrize(
+    "request_line", [b"\x16\x03\x01\x02\x00", b"GET s3cr3t\x00 HTTP/1.1", b"GET /hooks/flowroute/s3cr3t/x HTTP/9.9.9"]
+)
+async def test_what_is_no_request_is_told_400_and_nothing_else(
+    world: World, request_line: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
+    writer.write(request_line + b"\r\nHost: x\r\n\r\n")
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    writer.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+
+    assert head.startswith((b"HTTP/1.1 400 ", b"HTTP/1.0 400 "))
+    assert body == b""
+    assert b"Server: gateway" in head
+    for quoted in (b"s3cr3t", b"Python", b"aiohttp", b"Traceback"):
+        assert quoted not in answer
+    assert caplog.records == []
+
+
+def test_a_library_that_quotes_requests_in_its_log_is_silenced() -> None:
+    events.setup(io.StringIO())
+
+    assert not logging.getLogger("aiohttp.server").isEnabledFor(logging.ERROR)
+
+
+async def opened(port: int, count: int, host: str = "127.0.0.1") -> list[asyncio.StreamWriter]:
+    """Connections that say nothing, from that address."""
+    made = [await asyncio.open_connection("127.0.0.1", port, local_addr=(host, 0)) for _ in range(count)]
+    return [writer for _, writer in made]
+
+
+async def test_idle_connections_of_a_stranger_leave_the_other_doors_open(
+    admin: tuple[State, Admin], open_door: Callable[..., Awaitable[House]]
+) -> None:
+    house = await open_door()
+    _, get = admin
+    door = WebDoor({}, Shelf().keep, Noon(), max_connections=30)
+    port = await door.listen("127.0.0.1", 0)
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    with capture_logs() as logs:
+        idle = await opened(port, 100)
+        async with asyncio.timeout(10):
+            while sum(line["event"] == "session.rejected" for line in logs) < 70:
+                await asyncio.sleep(0)
+
+        assert len(os.listdir("/proc/self/fd")) <= before + 100 + 30  # noqa: PTH208
+        assert (await get("/healthz")).status == 200
+        async with await connect(house.port) as client:
+            assert (await client.say("NOOP")).startswith("250")
+    for writer in idle:
+        writer.close()
+    await door.close()
+
+
+async def test_connections_that_end_make_room_for_others() -> None:
+    door = WebDoor({}, Shelf().keep, Noon(), max_connections=10)
+    port = await door.listen("127.0.0.1", 0)
+    for _ in range(3):
+        with capture_logs() as logs:
+            for writer in await opened(port, 10):
+                writer.close()
+                await writer.wait_closed()
+            async with asyncio.timeout(10), aiohttp.ClientSession() as http:
+                answer = 0
+                while answer != 404:
+                    try:
+                        async with http.get(f"http://127.0.0.1:{port}/") as got:
+                            answer = got.status
+                    except aiohttp.ClientError:
+                        answer = 0
+        assert answer == 404, logs
+    await door.close()
+
+
+def test_one_address_may_hold_twenty_connections_and_a_proxy_on_loopback_all() -> None:
+    def inside(peer: str) -> int:
+        callers = _Callers(50)
+        return sum(not callers.enter(object(), peer) for _ in range(60))  # type: ignore[arg-type]
+
+    assert {peer: inside(peer) for peer in ("192.0.2.7", "2001:db8::7", "127.0.0.1", "::1", "local")} == {
+        "192.0.2.7": 20, "2001:db8::7": 20, "127.0.0.1": 50, "::1": 50, "local": 50,
+    }  # fmt: skip
 
 
 async def test_a_caller_that_hangs_up_is_no_fault_of_ours(world: World) -> None:

@@ -27,7 +27,7 @@ from spooled import (
     status_hook,
 )
 
-from gateway.core.model import Confirmation, Fate, Inbound, Recipient, Spent
+from gateway.core.model import Confirmation, Fate, Inbound, Kind, Recipient, Spent
 from gateway.core.work import Facts, Move, Needs, Plan, Writes
 from gateway.ports import Budget, Spool, Stored
 
@@ -170,14 +170,67 @@ async def test_a_conversation_is_replaced_by_its_id(spool: Spool) -> None:
     assert (await spool.gather(Needs(tokens=frozenset({"TALK1"})))).conversations == (later,)
 
 
-async def test_older_facts_do_not_take_back_what_was_heard_meanwhile(spool: Spool) -> None:
+async def test_older_facts_do_not_take_back_what_was_texted_and_heard_meanwhile(spool: Spool) -> None:
     heard = conversation(text="Ready", texted_at=NOON, heard_at=NOON)
     await spool.write(Writes(conversations=(heard,)))
     await spool.write(Writes(conversations=(conversation(subject="new"),)))
 
     facts = await spool.gather(Needs(tokens=frozenset({"talk1"})))
 
-    assert facts.conversations == (heard,)
+    assert facts.conversations == (replace(heard, subject="new"),)
+
+
+async def test_a_mail_on_a_job_changes_its_thread_while_its_text_is_not_said_yet(spool: Spool) -> None:
+    said = conversation(text="Ready", texted_at=NOON)
+    second = conversation(subject="Second", message_id="<2@example.com>", references=("<1@example.com>",))
+    back = conversation(message_id="<1@example.com>", references=("<2@example.com>",))
+    for talk in (said, second, back):
+        await spool.write(Writes(conversations=(talk,)))
+
+    facts = await spool.gather(Needs(tokens=frozenset({"talk1"})))
+
+    assert facts.conversations == (replace(back, text="Ready", texted_at=NOON),)
+
+
+@pytest.mark.parametrize(
+    ("closes_at", "heard_at"),
+    [
+        pytest.param(NOON - timedelta(minutes=1), None, id="closed"),
+        pytest.param(NOON + timedelta(minutes=1), NOON - timedelta(days=1), id="open"),
+    ],
+)
+async def test_our_text_opens_what_had_closed_and_not_the_right_to_answer(spool: Spool, closes_at, heard_at) -> None:
+    old = conversation(heard_at=NOON - timedelta(days=1), closes_at=closes_at)
+    for talk in (old, conversation()):
+        await spool.write(Writes(conversations=(talk,)))
+
+    (talk,) = (await spool.gather(Needs(tokens=frozenset({"talk1"})))).conversations
+
+    assert (talk.heard_at, talk.closes_at) == (heard_at, conversation().closes_at)
+
+
+async def test_a_text_is_the_last_one_of_its_conversation_from_its_start_on_and_only_forward(spool: Spool) -> None:
+    async def said() -> tuple[object, str]:
+        (talk,) = (await spool.gather(Needs(tokens=frozenset({"talk1"})))).conversations
+        return talk.texted_at, talk.text
+
+    await spool.accept(mail("m1"))
+    made = replace(message(), conversation="talk1", text="Ready")
+    receipt = replace(made, id="m1.2", kind=Kind.CONFIRMATION, text="Opted out")
+    paid = (delivery(), replace(delivery("m1.2.1", phone=BEN), kind=Kind.CONFIRMATION))
+    writes = Writes(messages=(made, receipt), deliveries=paid, conversations=(conversation(),))
+    leased = (await spool.plan(Plan(inbound="m1", writes=writes))).leased
+
+    assert await said() == (None, "")
+    for one in reversed(leased):
+        assert (await spool.start(one, NOON, 0, None)).done
+        assert await said() == ((None, "") if one.id == "m1.2.1" else (NOON, "Ready"))
+    later = conversation(texted_at=NOON + timedelta(minutes=1), text="Later")
+    await spool.write(Writes(conversations=(later,)))
+    await spool.settle(end("deferred", Fate.WAITING, due_at=NOON, reason="retry"), lease=False)
+    (again,) = await spool.due(NOON, 1)
+    assert (await spool.start(again, NOON, 0, None)).done
+    assert await said() == (later.texted_at, "Later")
 
 
 async def test_a_reply_planned_from_older_facts_keeps_the_newer_thread(spool: Spool) -> None:

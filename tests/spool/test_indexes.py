@@ -34,7 +34,8 @@ from gateway.spool.rows import stamp
 SCAN = re.compile(r"^SCAN (?!.*USING (COVERING )?INDEX)(?!.*CONSTANT ROW)")
 PAGE = re.compile(r"ORDER\s+BY\s+(d\.)?seq( DESC)?\s+LIMIT :limit")
 SMALL = re.compile(r"SCAN (spent|confirmation)")
-INNER = re.compile(r"SCAN (\(subquery-\d+\)|newest)$")  # rows of a bounded subquery, which has a line of its own
+# Rows of a bounded subquery, which has a line of its own, and a list inside of one row.
+INNER = re.compile(r"SCAN (\(subquery-\d+\)|newest)$|SCAN json_each VIRTUAL TABLE")
 
 
 def a_day(connection: apsw.Connection) -> None:
