@@ -68,7 +68,10 @@ EVENTS: dict[str, tuple[str, str]] = {
     "hook.accepted": ("info", "a webhook is committed"),
     "hook.repeated": ("info", "a webhook came again and changed nothing"),
     "catchup.found": ("info", "texts that no webhook brought were fetched"),
-    "catchup.failed": ("warning", "the provider's list of texts could not be read; it is asked again"),
+    "catchup.failed": (
+        "warning",
+        "the list of texts could not be read, or more than about 20,000 came since; it is asked again",
+    ),
     "hook.rejected": ("warning", "a webhook was refused: signature, account, number or form"),
     "hook.deferred": ("error", "a webhook could not be stored and was answered 503"),
     "hook.failed": ("error", "a fault of ours was answered with 500"),

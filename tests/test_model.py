@@ -432,8 +432,11 @@ class Shop(RuleBasedStateMachine):
         messages = [r["id"] for r in rows if r["what"] == "message" and r["inbound"] == hook.id]
         assert len(messages) == 1, f"P6: {len(messages)} reply mails for one text"
         chain = [r for r in rows if r["what"] == "delivery" and r["message"] == messages[0]]
-        assert sum(d["fate"] in WELL for d in chain) <= 1, "P6: a text is brought twice"
-        self._ended_visibly(chain)
+        well = [d for d in chain if d["fate"] in WELL]
+        assert len({d["to"] for d in well}) == len(well), "P6: a text is brought twice"
+        # The mailbox behind gets it as well where the first one did not take it at once.
+        assert len(well) <= 1 or well[0]["attempts_started"] > 1, "P6: a text is brought to two mailboxes"
+        self._ended_visibly(chain if chain[0]["fate"] == Fate.FAILED else chain[:1])
 
     def _a_start_lifts_every_stop(self) -> None:
         self.house.clock.advance(timedelta(hours=25))  # another day: there is room in the budget

@@ -285,7 +285,8 @@ def test_a_question_is_open_no_longer_than_it_waits() -> None:
 @pytest.mark.parametrize(
     ("text", "number"),
     [
-        ("2", 2), (" 2. ", 2), ("#2", 2), ("2 please", 2), ("the 2nd one", 2), ("Number 2, thanks", 2), ("its for 1", 1),
+        ("2", 2), (" 2. ", 2), ("#2", 2), ("2 please", 2), ("the 2nd one", 2), ("Number 2, thanks", 2),
+        ("its for 1", 1),
         ("2 pm works", 0), ("yes at 2", 0), ("1 or 2", 0), ("RO 12", 0), ("$2", 2), ("2 more days is fine with me", 0),
         ("", 0), ("no", 0), ("the 2nd one about the truck and the trailer", 0),
     ],
