@@ -9,8 +9,9 @@ from prometheus_client import Gauge
 
 from gateway.core import notice
 from gateway.core.ending import Ending, endings, told
+from gateway.core.facts import Needs
 from gateway.core.rules import Rules
-from gateway.core.work import Delivery, Needs
+from gateway.core.work import Delivery
 from gateway.events import REGISTRY, emit, fault
 from gateway.ports import Clock, Spool, SpoolUnavailable
 

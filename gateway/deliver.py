@@ -10,20 +10,10 @@ from typing import Protocol
 
 from gateway import tell
 from gateway.core import lookup, notice, timing, verdict
+from gateway.core.facts import Facts, Needs
 from gateway.core.model import Fate, Kind, Phone
 from gateway.core.rules import Rules
-from gateway.core.work import (
-    Deferred,
-    Delivery,
-    Facts,
-    MailParcel,
-    Message,
-    Needs,
-    Outcome,
-    Refused,
-    Settlement,
-    TextParcel,
-)
+from gateway.core.work import Deferred, Delivery, MailParcel, Message, Outcome, Refused, Settlement, TextParcel
 from gateway.events import emit
 from gateway.ports import Budget, Clock, Committed, MailCourier, Provider, Spool, SpoolUnavailable, Started
 

@@ -21,12 +21,12 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from gateway.config import Config, verify
 from gateway.core import admit, proof, repeat
 from gateway.core.address import BadAddress, ToAsk, ToConversation
+from gateway.core.facts import Facts
 from gateway.core.incoming import keyword_entry
 from gateway.core.intent import Reply, target_of, understand
 from gateway.core.model import Consent, Door, Envelope, Inbound, InboundHook, InboundMail, Refusal, TextIn
 from gateway.core.proof import Answered
 from gateway.core.rules import Rules, Sender
-from gateway.core.work import Facts
 from gateway.engine import gathered
 from gateway.events import emit
 from gateway.ports import Clock, Fingerprint, Spool, Visit

@@ -14,10 +14,11 @@ from datetime import datetime, timedelta
 
 from gateway import tell
 from gateway.core import admit, notice, plan
+from gateway.core.facts import Facts, Needs
 from gateway.core.intent import needs, understand
 from gateway.core.model import Fate, Inbound, InboundMail
 from gateway.core.rules import Rules
-from gateway.core.work import Facts, Needs, Plan
+from gateway.core.work import Plan
 from gateway.dispatch import Dispatcher
 from gateway.enclosures import Enclosures, Interrupted, brings
 from gateway.events import emit, fault

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
+from gateway.core.facts import Facts, Needs
 from gateway.core.model import (
     Confirmation,
     Consent,
@@ -21,7 +22,7 @@ from gateway.core.model import (
     Refusal,
     Unreadable,
 )
-from gateway.core.work import Delivery, Facts, MailParcel, Needs, Outcome, Plan, Remote, Settlement, TextParcel, Writes
+from gateway.core.work import Delivery, MailParcel, Outcome, Plan, Remote, Settlement, TextParcel, Writes
 
 
 class SpoolUnavailable(Exception):

@@ -13,22 +13,19 @@ import asyncio
 import json
 import os
 import signal
-import struct
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import gateway
+from gateway import child as pipe
+from gateway.child import Slot
 from gateway.core.model import Picture, Reading, Unreadable
 from gateway.events import emit
 from gateway.ports import Media, ReaderUnavailable
 
-_LENGTH = struct.Struct(">I")
-_LONGEST_ANSWER = 32 << 20  # bytes of one frame
 _MOST_FILES = 100  # frames of bytes after an answer
 _START_SECONDS = 20.0  # imports on a cold and busy machine
 _SECOND_TRY = 3.0  # times the deadline: the CPU limit, not the clock of a busy machine, shall judge the mail
@@ -74,7 +71,7 @@ class MailReader:
         limits: Limits | None = None,
     ) -> None:
         self._limits = limits or Limits()
-        self._slots = [_Slot() for _ in range(children)]
+        self._slots = [Slot() for _ in range(children)]
         self.configure(cut_after, job, subject_patterns, patterns)
         self._idle = list(self._slots)
         self._turns = asyncio.Semaphore(children)
@@ -164,7 +161,7 @@ class MailReader:
             await slot.emptied()
 
     @asynccontextmanager
-    async def _turn(self, op: str) -> AsyncIterator[_Slot]:
+    async def _turn(self, op: str) -> AsyncIterator[Slot]:
         """A free slot, for one question.  What decodes waits for its likes first: it holds no slot meanwhile."""
         async with self._decoding if op in _DECODING else nullcontext(), self._turns:
             slot = self._idle.pop()
@@ -188,7 +185,7 @@ class MailReader:
                 answer = await self._tried(slot, (head, payload), seconds * _SECOND_TRY, cpu)
         return Unreadable(reason=str(answer["unreadable"])) if "unreadable" in answer else answer
 
-    async def _tried(self, slot: _Slot, question: tuple[bytes, bytes], seconds: float, cpu: int) -> dict[str, Any]:
+    async def _tried(self, slot: Slot, question: tuple[bytes, bytes], seconds: float, cpu: int) -> dict[str, Any]:
         """The answer of a living child.  Raises _Killed, and says so in the log."""
         child = await self._child(slot)
         try:
@@ -200,22 +197,22 @@ class MailReader:
             raise
 
     async def _answer(
-        self, slot: _Slot, child: Process, question: tuple[bytes, bytes], seconds: float, cpu: int
+        self, slot: Slot, child: Process, question: tuple[bytes, bytes], seconds: float, cpu: int
     ) -> dict[str, Any]:
         """One question and its answer.  Leaves no child that still owes an answer.  Raises _Killed."""
         answered = False
         try:
             async with asyncio.timeout(seconds):
                 for frame in question:
-                    await _send(child, frame)
-                answer: dict[str, Any] = json.loads(await _receive(child))
-                answer["files"] = [await _receive(child) for _ in range(min(answer["files"], _MOST_FILES))]
+                    await pipe.send(child, frame)
+                answer: dict[str, Any] = json.loads(await pipe.receive(child))
+                answer["files"] = [await pipe.receive(child) for _ in range(min(answer["files"], _MOST_FILES))]
             answered = not answer.get("last", False)
             slot.mails += 1
         except TimeoutError:
             raise _Killed(f"it could not be read within {seconds:g} s", spent=True) from None
         except (EOFError, OSError):
-            _close(child)
+            pipe.close(child)
             raise _why(await child.wait(), cpu) from None
         except (ValueError, KeyError, TypeError):
             raise _Killed("the reader's answer made no sense") from None
@@ -224,7 +221,7 @@ class MailReader:
                 slot.kill()
         return answer
 
-    async def _child(self, slot: _Slot) -> Process:
+    async def _child(self, slot: Slot) -> Process:
         """The living child of a slot, a new one where the old is gone or has done its share."""
         if self._closed:
             raise ReaderUnavailable("the reader is closed")
@@ -243,56 +240,24 @@ class MailReader:
         command = (sys.executable, "-P", "-m", "gateway.reader_child", str(os.getpid()))
         try:
             child = await asyncio.create_subprocess_exec(
-                *command, stdin=PIPE, stdout=PIPE, env=_environment(), start_new_session=True
+                *command, stdin=PIPE, stdout=PIPE, env=pipe.environment(), start_new_session=True
             )
         except OSError as fault:
             raise ReaderUnavailable(f"no child process for reading: {fault.strerror or fault}") from fault
         ready = False
         try:
             async with asyncio.timeout(_START_SECONDS):
-                await _send(child, self._settings)
-                ready = await _receive(child) == b"ready"
+                await pipe.send(child, self._settings)
+                ready = await pipe.receive(child) == b"ready"
         except (EOFError, OSError, ValueError) as fault:
             raise ReaderUnavailable(f"the child process for reading did not start ({type(fault).__name__})") from fault
         finally:
             if not ready:
-                _kill(child)
+                pipe.kill(child)
         if not ready or self._closed:
-            _kill(child)
+            pipe.kill(child)
             raise ReaderUnavailable("the reader is closed, or its child is not what it should be")
         return child
-
-
-class _Slot:
-    """The place of one child."""
-
-    def __init__(self) -> None:
-        self.child: Process | None = None
-        self.mails = 0
-        self._dying: list[Process] = []
-
-    def kill(self) -> None:
-        """Ends the child at once, if there is one."""
-        if self.child is not None:
-            _kill(self.child)
-            self._dying.append(self.child)
-            self.child = None
-
-    async def emptied(self) -> None:
-        """Waits until what was killed is gone: no slot ever has the memory of two children."""
-        await asyncio.gather(*(child.wait() for child in self._dying))
-        self._dying = [child for child in self._dying if child.returncode is None]
-
-
-def _close(child: Process) -> None:
-    if child.stdin is not None:
-        child.stdin.close()
-
-
-def _kill(child: Process) -> None:
-    _close(child)
-    if child.returncode is None:
-        child.kill()
 
 
 def _why(code: int, cpu_seconds: int) -> _Killed:
@@ -308,27 +273,3 @@ def _pictures(answer: dict[str, Any]) -> tuple[Picture, ...]:
 
 def _none(found: Unreadable, number: int) -> Picture:
     return Picture(kind="", name=f"file-{number}", data=b"", problem=found.reason)
-
-
-async def _send(child: Process, frame: bytes) -> None:
-    if child.stdin is None:
-        raise EOFError
-    child.stdin.writelines((_LENGTH.pack(len(frame)), frame))
-    await child.stdin.drain()
-
-
-async def _receive(child: Process) -> bytes:
-    """The next frame.  Raises EOFError (IncompleteReadError is one) without a child, ValueError on too long a frame."""
-    if child.stdout is None:
-        raise EOFError
-    size: int = _LENGTH.unpack(await child.stdout.readexactly(_LENGTH.size))[0]
-    if size > _LONGEST_ANSWER:
-        raise ValueError(size)
-    return await child.stdout.readexactly(size)
-
-
-def _environment() -> dict[str, str]:
-    """As little as Python needs: the daemon's may hold secrets, and the child reads what strangers wrote."""
-    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL") if name in os.environ}
-    home = str(Path(gateway.__file__).resolve().parent.parent)
-    return kept | {"PYTHONPATH": home}

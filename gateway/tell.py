@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from gateway.core import codes
 from gateway.core.codes import Klass
+from gateway.core.facts import Facts
 from gateway.core.intent import Ignored, Intent
 from gateway.core.model import Consent, Fate, Inbound
 from gateway.core.rules import Rules
-from gateway.core.work import Delivery, Facts, Move, Plan, Settlement
+from gateway.core.work import Delivery, Move, Plan, Settlement
 from gateway.events import emit
 
 

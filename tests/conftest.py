@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+import structlog
 from clock import NOON, FakeClock
 from hypothesis import settings
 
@@ -17,6 +18,13 @@ settings.register_profile("house", deadline=None)
 settings.load_profile("house")
 
 SKIPS = Path(__file__).with_name("skips.txt")
+
+
+@pytest.fixture(autouse=True)
+def events_go_to_stdout() -> Iterator[None]:
+    """A command that a test runs in this process binds the events to a stream of its own: not beyond that test."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -32,9 +32,10 @@ from postroom import (
     writes,
 )
 
+from gateway.core.facts import Needs
 from gateway.core.model import Fate, InboundMail, Phone, Recipient
 from gateway.core.rules import Number, Sender
-from gateway.core.work import Deferred, Delivery, Needs, Outcome, Writes
+from gateway.core.work import Deferred, Delivery, Outcome, Writes
 from gateway.deliver import Deliverer
 from gateway.dispatch import Dispatcher
 from gateway.ports import ReaderUnavailable

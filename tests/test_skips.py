@@ -18,7 +18,8 @@ LISTED = "# why\ntest_it.py::test_a | needs a machine that we do not have\n"
 
 
 def run(folder: Path, test: str, skips: str, *options: str, ci: str = "true") -> subprocess.CompletedProcess[str]:
-    shutil.copy(CONFTEST, folder)
+    for needed in (CONFTEST, CONFTEST.with_name("clock.py")):
+        shutil.copy(needed, folder)
     (folder / "skips.txt").write_text(skips)
     (folder / "test_it.py").write_text(test)
     command = [

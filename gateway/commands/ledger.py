@@ -11,10 +11,11 @@ from gateway.config import Config
 from gateway.core import phone as phones
 from gateway.core.carrier import needs_confirmation, render
 from gateway.core.consent_csv import CLASSES, METHODS, PROVEN
+from gateway.core.facts import Needs
 from gateway.core.model import Confirmation, Consent, Phone
 from gateway.core.policy import Standing, forbids, standing, stop_of
 from gateway.core.rules import Rules
-from gateway.core.work import Needs, Writes
+from gateway.core.work import Writes
 from gateway.events import emit
 from gateway.ports import Clock, Spool
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, tzinfo
 
 from gateway.commands.answer import Answer, CommandFailed
 from gateway.config import Config
+from gateway.core.facts import Needs
 from gateway.core.model import Fate, Spent
 from gateway.core.rules import Rules
-from gateway.core.work import Needs
 from gateway.ports import Clock, Spool
 
 MONTHS = 12  # that are shown when none is named

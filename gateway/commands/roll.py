@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from gateway.commands.answer import Answer, CommandFailed
 from gateway.config import Config
 from gateway.core.consent_csv import EXPORTED, Entry, Problem, check, consent
+from gateway.core.facts import Needs
 from gateway.core.model import Consent
 from gateway.core.policy import standing, stop_of
-from gateway.core.work import Needs, Writes
+from gateway.core.work import Writes
 from gateway.events import emit
 from gateway.ports import Clock, Spool
 

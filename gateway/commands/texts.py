@@ -13,11 +13,11 @@ from gateway.commands.answer import Answer, CommandFailed
 from gateway.config import Config
 from gateway.core.address import BadAddress, Target, TextAddress, ToConversation, ToName, ToPhone
 from gateway.core.desk import Desk
+from gateway.core.facts import Facts
 from gateway.core.forecast import forecast
 from gateway.core.intent import Preview, needs, target_of
 from gateway.core.model import Door, Envelope, InboundMail, Picture, Reading, Recipient, Refusal, Unreadable
 from gateway.core.template import EMPTY
-from gateway.core.work import Facts
 from gateway.doorman import Doorman
 from gateway.engine import gathered
 from gateway.events import emit

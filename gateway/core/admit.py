@@ -27,10 +27,10 @@ from gateway.core.address import (
     ToPostmaster,
     ToPreview,
 )
+from gateway.core.facts import Facts, Needs
 from gateway.core.model import Conversation, Door, Phone, Refusal
 from gateway.core.route import NoWay, Person, Pool, Way, persons, ways
 from gateway.core.rules import Rule, Rules, Sender
-from gateway.core.work import Facts, Needs
 
 Texted = ToPhone | ToName | TextAddress | ToConversation
 Known = Texted | ToPreview | ConsentCommand | Foreign  # what only known senders may use

@@ -7,11 +7,12 @@ from datetime import datetime
 
 from gateway.core import address, gsm, notice, outgoing
 from gateway.core.enclosed import as_links
+from gateway.core.facts import Facts
 from gateway.core.intent import mailboxes
 from gateway.core.model import Kind
 from gateway.core.route import NoWay, Person, ways
 from gateway.core.rules import Rules
-from gateway.core.work import Delivery, Facts, MailParcel, Message, Writes
+from gateway.core.work import Delivery, MailParcel, Message, Writes
 
 
 def by_provider(delivery: Delivery, message: Message, rules: Rules, now: datetime) -> Delivery | None:

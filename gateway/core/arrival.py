@@ -7,13 +7,15 @@ from dataclasses import replace
 from datetime import datetime
 
 from gateway.core import ask, compose, doubt, policy, reply, respond, suspect, thread
+from gateway.core.doubt import Doubt
+from gateway.core.facts import Facts
 from gateway.core.incoming import keyword_entry
 from gateway.core.intent import WAITING, Reply
 from gateway.core.model import Consent, Conversation, Fate, InboundHook, Picture, Question
 from gateway.core.reply import Heard
 from gateway.core.rules import Rules
 from gateway.core.thread import Belonging
-from gateway.core.work import Delivery, Facts, MailParcel, Move, Writes
+from gateway.core.work import Delivery, MailParcel, Move, Writes
 
 _BETWEEN = "\n\n"  # the notes of a reply mail that waits, in Message.cut: it may be written anew for another job
 
@@ -85,8 +87,8 @@ def _doubted(heard: Heard, facts: Facts, rules: Rules, now: datetime, tokens: It
     phrase = "" if heard.intent.keyword or phone is None else suspect.suspected(heard.event.text)
     if not phrase or phone is None or doubt.raised(facts, phone, rules):
         return heard, Writes()
-    asked = doubt.doubt(
-        heard.inbound.id,
+    may_be = Doubt(
+        id=heard.inbound.id,
         inbound=heard.inbound.id,
         sender=heard.talk.sender,
         mailbox=heard.talk.reply_to,
@@ -95,11 +97,9 @@ def _doubted(heard: Heard, facts: Facts, rules: Rules, now: datetime, tokens: It
         words=heard.event.text,
         why=f'"{phrase}" may mean that no more texts are wanted',
         source=heard.inbound.provider,
-        token=next(tokens),
-        rules=rules,
-        now=now,
         at=heard.inbound.at,
     )
+    asked = doubt.ask(may_be, next(tokens), rules, now)
     after = _entered(facts, asked.consents).consents[phone]
     if policy.standing(after, rules.brand).suspended is None:
         return heard, Writes()  # the person has said START since

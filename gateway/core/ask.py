@@ -8,10 +8,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from gateway.core import respond
+from gateway.core.facts import Facts
 from gateway.core.model import Conversation, Fate, InboundHook, Kind, Phone, Question, TextIn
 from gateway.core.rules import Number, Rules
 from gateway.core.thread import Belonging, named
-from gateway.core.work import Delivery, Facts, Writes
+from gateway.core.work import Delivery, Writes
 
 ASKED = "asked which job"  # Delivery.reason
 MOST = 5  # jobs that one text can name

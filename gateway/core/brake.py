@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
+from gateway.core.facts import Facts
 from gateway.core.model import BAD_ENDS, Fate, Kind, Phone
 from gateway.core.rules import Rules
-from gateway.core.work import Facts
 
 FLOOD = "flood"  # Delivery.reason
 _MINUTE = timedelta(minutes=1)

@@ -8,11 +8,12 @@ from datetime import datetime
 
 from gateway.core import address, admit, choice, notice
 from gateway.core.admit import Choice
+from gateway.core.facts import Facts
 from gateway.core.intent import mailboxes, target_of
 from gateway.core.model import Door, Fate, InboundMail, Kind, Phone, Picture, Reading, Recipient
 from gateway.core.rules import Rule, Rules, Sender
 from gateway.core.template import Words
-from gateway.core.work import Delivery, Facts, Message, Writes
+from gateway.core.work import Delivery, Message, Writes
 
 
 @dataclass(slots=True)

@@ -6,16 +6,17 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from gateway.core import address, compose, notice, policy, suspect
 from gateway.core import phone as phones
 from gateway.core.desk import Desk, refused
+from gateway.core.facts import Facts
 from gateway.core.intent import Answered, mailboxes
 from gateway.core.model import Consent, Kind, Phone, Question
 from gateway.core.rules import Rules
-from gateway.core.work import Facts, MailParcel, Message, Writes
+from gateway.core.work import MailParcel, Message, Writes
 
 _OPEN_FOR = timedelta(days=30)
 _YES = frozenset({"yes", "y", "ja", "si", "sí", "oui", "stop"})
@@ -29,63 +30,57 @@ def raised(facts: Facts, phone: Phone, rules: Rules) -> bool:
     return any((state.stopped, state.revoked, state.suspended)) or rules.employee_at(phone) is not None
 
 
-def doubt(
-    ident: str,
-    *,
-    inbound: str,
-    sender: str,
-    mailbox: str,
-    phone: Phone,
-    number: str,
-    words: str,
-    why: str,
-    source: str,
-    token: str,
-    rules: Rules,
-    now: datetime,
-    at: datetime | None = None,
-) -> Writes:
-    """The pause of texts by machine, and the question by mail.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """What may be a STOP."""
 
-    `words` are the person's, "" where the provider raised the doubt; `why` is a clause that says what was noticed;
-    `number` is the name of ours that it was about; `source` is who recorded it; `at` is when the person wrote.
-    """
+    id: str  # derived from what raised it, so that asking twice writes once
+    inbound: str
+    sender: str  # the [[sender]] whose conversation it is
+    mailbox: str  # who is asked
+    phone: Phone
+    number: str  # name of the number of ours that it is about
+    words: str  # the person's, "" where the provider raised it
+    why: str  # a clause that says what was noticed
+    source: str  # who recorded it
+    at: datetime  # when the person wrote
+
+
+def ask(doubt: Doubt, token: str, rules: Rules, now: datetime) -> Writes:
+    """The pause of texts by machine, and the question by mail with its a- address."""
     entry = Consent(
-        id=f"{ident}.suspend",
+        id=f"{doubt.id}.suspend",
         brand=rules.brand,
-        phone=phone,
-        at=at or now,
+        phone=doubt.phone,
+        at=doubt.at,
         action="suspend",
-        method="keyword" if words else "provider",
-        evidence=f"{why}; question {token}"[:500],
-        recorded_by=source,
-        raw=words[:500],
+        method="keyword" if doubt.words else "provider",
+        evidence=f"{doubt.why}; question {token}"[:500],
+        recorded_by=doubt.source,
+        raw=doubt.words[:500],
     )
     question = Question(
         id=token,
         kind="stop",
-        sender=sender,
-        phone=phone,
-        number=number,
+        sender=doubt.sender,
+        phone=doubt.phone,
+        number=doubt.number,
         asked_at=now,
         closes_at=now + _OPEN_FOR,
-        text=words[:500],
+        text=doubt.words[:500],
     )
-    text = _text(phone, words, why, rules)
-    told = notice.told_message(
-        f"{ident}.question",
-        Kind.QUESTION,
-        None,
-        mailbox,
-        _subject(phone),
-        text,
-        now,
-        inbound,
-    )
-    # Nobody would know why the texts pause: where it cannot be delivered, another mailbox hears of it.
-    other = next((a for a in mailboxes(rules) if not address.same(a, mailbox)), "")
-    told = replace(told, sender=sender, rule=f"question to {mailbox}", report_to=other)
-    return Writes(consents=(entry,), questions=(question,)).joined(_mail(told, token, rules, now))
+    return Writes(consents=(entry,), questions=(question,)).joined(_mail(_asked(doubt, rules, now), token, rules, now))
+
+
+def _asked(doubt: Doubt, rules: Rules, now: datetime) -> Message:
+    """The question as a message.  Nobody would know why the texts pause: where it cannot be delivered, another mailbox
+    hears of it.
+    """
+    text = _text(doubt.phone, doubt.words, doubt.why, rules)
+    subject, to = _subject(doubt.phone), doubt.mailbox
+    told = notice.told_message(f"{doubt.id}.question", Kind.QUESTION, None, to, subject, text, now, doubt.inbound)
+    other = next((a for a in mailboxes(rules) if not address.same(a, to)), "")
+    return replace(told, sender=doubt.sender, rule=f"question to {to}", report_to=other)
 
 
 def _mail(told: Message, token: str, rules: Rules, now: datetime, *, about: str = "") -> Writes:

@@ -7,10 +7,12 @@ from datetime import datetime
 
 from gateway.core import another, codes, doubt, notice, optout
 from gateway.core.codes import Klass
+from gateway.core.doubt import Doubt
+from gateway.core.facts import Facts
 from gateway.core.intent import Reply, Report, Status, mailboxes
 from gateway.core.model import BAD_ENDS, Consent, Fate, InboundHook, Kind, Phone, Reading
 from gateway.core.rules import Rules
-from gateway.core.work import Delivery, Facts, Message, Move, Writes
+from gateway.core.work import Delivery, Message, Move, Writes
 
 FATES = {  # what a provider's status makes of a delivery
     "queued": Fate.HANDED_OVER,
@@ -95,8 +97,8 @@ def ended(
         return told.joined(Writes(consents=(entry,)))
     if doubt.raised(facts, found.phone, rules):
         return told
-    asked = doubt.doubt(
-        f"{found.id}.{move.code}",
+    may_be = Doubt(
+        id=f"{found.id}.{move.code}",
         inbound=message.inbound,
         sender=message.sender,
         mailbox=message.report_to or next(iter(mailboxes(rules)), f"postmaster@{rules.domain}"),
@@ -105,11 +107,9 @@ def ended(
         words="",
         why=move.note,
         source=move.source,
-        token=next(tokens),
-        rules=rules,
-        now=now,
+        at=now,
     )
-    return told.joined(asked)
+    return told.joined(doubt.ask(may_be, next(tokens), rules, now))
 
 
 def _at_fault(found: Delivery, move: Move, rules: Rules, now: datetime, facts: Facts) -> Writes:

@@ -23,6 +23,7 @@ from gateway.core.address import (
     ToPreview,
 )
 from gateway.core.admit import wants
+from gateway.core.facts import Needs
 from gateway.core.keyword import Keyword, keyword
 from gateway.core.model import (
     Door,
@@ -36,7 +37,6 @@ from gateway.core.model import (
     Unreadable,
 )
 from gateway.core.rules import Rule, Rules
-from gateway.core.work import Needs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from gateway.core import incoming, notice
+from gateway.core.facts import Facts
 from gateway.core.gsm import transliterate
 from gateway.core.intent import Status
 from gateway.core.model import BAD_ENDS, Fate, InboundHook, StatusIn
 from gateway.core.rules import Rules
 from gateway.core.verdict import settled
-from gateway.core.work import Delivery, Facts, Message, Remote, Settlement, TextParcel, Writes
+from gateway.core.work import Delivery, Message, Remote, Settlement, TextParcel, Writes
 
 _FAILED_LOOKUPS = 20
 _FAILED = "lookup-failed-"

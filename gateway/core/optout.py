@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from gateway.core import policy
+from gateway.core.facts import Facts
 from gateway.core.model import Consent, Phone
 from gateway.core.rules import Rules
-from gateway.core.work import Delivery, Facts
+from gateway.core.work import Delivery
 
 
 def entry(

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from gateway.core import address, arrival, doubt, incoming, notice, outgoing
 from gateway.core.desk import Desk, told_of
+from gateway.core.facts import Facts
 from gateway.core.forecast import preview
 from gateway.core.forward import forward
 from gateway.core.intent import (
@@ -24,7 +25,7 @@ from gateway.core.intent import (
 )
 from gateway.core.model import InboundHook, InboundMail, Picture, Reading, Unreadable
 from gateway.core.rules import Rules
-from gateway.core.work import Facts, Plan, Writes
+from gateway.core.work import Plan, Writes
 
 
 def make(

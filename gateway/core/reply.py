@@ -8,12 +8,13 @@ from datetime import datetime
 
 from gateway.core import address, compose, notice, policy, respond
 from gateway.core import phone as phones
+from gateway.core.facts import Facts
 from gateway.core.intent import Reply, mailboxes
 from gateway.core.model import Consent, Conversation, InboundHook, Kind, Phone, Picture, TextIn
 from gateway.core.respond import Effect
 from gateway.core.rules import Answer, Rules
 from gateway.core.thread import Belonging, inbox, named
-from gateway.core.work import Delivery, Facts, MailParcel, Message
+from gateway.core.work import Delivery, MailParcel, Message
 
 _LISTED = 5  # other jobs that a mail names
 

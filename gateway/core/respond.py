@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from gateway.core import answer, gsm, notice, policy, timing
+from gateway.core.facts import Facts
 from gateway.core.intent import Reply
 from gateway.core.model import Conversation, Fate, InboundHook, Kind, Phone
 from gateway.core.route import ProviderWay
 from gateway.core.rules import Answer, Number, Rules
-from gateway.core.work import Facts, Message, Writes
+from gateway.core.work import Message, Writes
 
 CONFIRM_WITHIN = timedelta(minutes=5)  # 47 CFR 64.1200(a)(12)
 UNMONITORED = "unmonitored"  # in place of an answer's name

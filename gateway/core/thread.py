@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from gateway.core.facts import Facts
 from gateway.core.intent import mailboxes
 from gateway.core.model import Conversation, Phone, TextIn
 from gateway.core.rules import Rules
-from gateway.core.work import Facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

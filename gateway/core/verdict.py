@@ -8,20 +8,10 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from gateway.core import another, codes, notice, optout, policy, respond
+from gateway.core.facts import Facts
 from gateway.core.model import Conversation, Fate, Kind
 from gateway.core.rules import Rules
-from gateway.core.work import (
-    Accepted,
-    Deferred,
-    Delivery,
-    Facts,
-    Message,
-    Outcome,
-    Refused,
-    Settlement,
-    Unclear,
-    Writes,
-)
+from gateway.core.work import Accepted, Deferred, Delivery, Message, Outcome, Refused, Settlement, Unclear, Writes
 
 PAID = frozenset({"twilio", "flowroute"})
 _PROVIDER_BACKOFF = (5, 15, 30, 60, 120, 300)

@@ -9,8 +9,9 @@ from datetime import datetime, tzinfo
 
 import apsw
 
+from gateway.core.facts import Facts, Needs
 from gateway.core.model import Consent, Conversation, Phone, Spent
-from gateway.core.work import Delivery, Facts, Message, Needs
+from gateway.core.work import Delivery, Message
 from gateway.spool import questions, recent
 from gateway.spool.remote import owner
 from gateway.spool.rows import (

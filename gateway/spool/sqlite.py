@@ -17,8 +17,9 @@ from typing import TypeVar
 
 import apsw
 
+from gateway.core.facts import Facts, Needs
 from gateway.core.model import Confirmation, Consent, Inbound, MediaFile
-from gateway.core.work import Delivery, Facts, Needs, Plan, Settlement, Writes
+from gateway.core.work import Delivery, Plan, Settlement, Writes
 from gateway.events import emit
 from gateway.ports import Budget, Clock, Committed, Fingerprint, Recovered, SpoolUnavailable, Started, Stored
 from gateway.spool import accept, attempt, commit, copy, database, due, gather, marks, media, purge, views

@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from gateway.core import carrier, plan
+from gateway.core.facts import Facts
 from gateway.core.intent import understand
 from gateway.core.model import (
     Consent,
@@ -28,7 +29,7 @@ from gateway.core.model import (
     TextIn,
 )
 from gateway.core.rules import Employee, Number, Rules, Sender, TextRules
-from gateway.core.work import Facts, Plan
+from gateway.core.work import Plan
 
 NOON = datetime(2026, 11, 23, 17, 0, tzinfo=UTC)  # a Monday, 12:00 in New York
 DAY = timedelta(days=1)

@@ -12,11 +12,11 @@ from shop import AGREED, ALICE, BOB, CAROL, DAVE, DAY, MARIA, NOON, PETER, RULES
 
 from gateway.core.address import BadAddress, ToAsk, ToConversation, ToName, ToPhone
 from gateway.core.admit import admit, choices, followed, wants
+from gateway.core.facts import Facts, Needs
 from gateway.core.intent import target_of
 from gateway.core.model import Door, Question, Refusal
 from gateway.core.route import ProviderWay
 from gateway.core.rules import Rules
-from gateway.core.work import Facts, Needs
 
 NOTHING = Facts()
 TOKEN = "aaaaaaaaaaaaaaaa"

@@ -11,10 +11,11 @@ import shop
 from outbox import only, words, written
 from shop import ADMIN, DAY, JOBS, MARIA, NOON, RULES, entry, facts, picture, planned, talk, text_in
 
+from gateway.core.facts import Facts
 from gateway.core.intent import WAITING, needs, understand
 from gateway.core.model import Kind, Picture
 from gateway.core.rules import Answer, Rules
-from gateway.core.work import Delivery, Facts, Writes
+from gateway.core.work import Delivery, Writes
 
 INBOX = "desk@shop.example.com"
 OPEN = facts(entry("grant"), conversations=(talk(),))

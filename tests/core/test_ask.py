@@ -14,10 +14,11 @@ from outbox import only, words, written
 from shop import ADMIN, DAY, JOBS, MARIA, MINUTE, NOON, PETER, entry, facts, picture, planned, said, talk, text_in
 
 from gateway.core import ask
+from gateway.core.facts import Facts
 from gateway.core.intent import WAITING
 from gateway.core.model import Fate, InboundHook, Kind, Question
 from gateway.core.rules import Answer, PolicyRules, Rules
-from gateway.core.work import Delivery, Facts, TextParcel, Writes
+from gateway.core.work import Delivery, TextParcel, Writes
 
 ASKING = shop.rules(ask=True)
 BRAKES = talk(id="a", job="a", subject="Brakes", texted_at=NOON - DAY)

@@ -30,8 +30,9 @@ from shop import (
 )
 
 from gateway.core import policy
+from gateway.core.facts import Facts
 from gateway.core.model import Consent, Fate, Kind, MailAddr, Question
-from gateway.core.work import Delivery, Facts, MailParcel, Plan, Writes
+from gateway.core.work import Delivery, MailParcel, Plan, Writes
 
 WORDS = "please stop texting me"
 TOKEN = "qqqqqqqqqqqqqqqq"

@@ -12,11 +12,12 @@ from shop import AGREED, DOMAIN, JOBS, MARIA, NOON, RULES, entry, facts, mail, p
 
 from gateway.core.address import BadAddress
 from gateway.core.desk import Desk
+from gateway.core.facts import Facts
 from gateway.core.forecast import forecast
 from gateway.core.intent import target_of
 from gateway.core.model import Fate, InboundMail, Kind, Picture, Reading
 from gateway.core.rules import PolicyRules, Rules, TextRules
-from gateway.core.work import Facts, MailParcel
+from gateway.core.work import MailParcel
 
 # design.md 5.4
 KEYS = {

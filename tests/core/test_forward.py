@@ -7,8 +7,9 @@ import shop
 from outbox import fates, only
 from shop import ADMIN, BOB, BRAND, DOMAIN, JOBS, MARIA, NOON, facts, mail, planned, reading
 
+from gateway.core.facts import Facts
 from gateway.core.model import Door, Recipient
-from gateway.core.work import Facts, MailParcel
+from gateway.core.work import MailParcel
 
 CUSTOMER = "2025550143"
 

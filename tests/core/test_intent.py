@@ -7,6 +7,7 @@ import shop
 from shop import BOB, MARIA, RULES, SALES, SERVICE, mail, reading, status_in, text_in
 
 from gateway.core.address import TextAddress, ToConversation, ToName, ToPhone
+from gateway.core.facts import Needs
 from gateway.core.intent import (
     Answered,
     ConsentChange,
@@ -27,7 +28,6 @@ from gateway.core.intent import (
 from gateway.core.keyword import Keyword
 from gateway.core.mime import captured
 from gateway.core.model import Door, Phone, Reading, Unreadable
-from gateway.core.work import Needs
 
 TOKEN = "aaaaaaaaaaaaaaaa"
 

@@ -14,9 +14,10 @@ from outbox import message, paid, told_to
 from shop import DAY, JOBS, MARIA, NOON, RULES, SALES, SERVICE, facts
 
 from gateway.core import lookup, verdict
+from gateway.core.facts import Facts
 from gateway.core.model import Fate
 from gateway.core.rules import Rules
-from gateway.core.work import Delivery, Facts, Remote, Settlement, TextParcel, Unclear, Writes
+from gateway.core.work import Delivery, Remote, Settlement, TextParcel, Unclear, Writes
 
 HOLD = shop.rules(on_unknown="hold")
 

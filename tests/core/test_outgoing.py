@@ -30,9 +30,10 @@ from shop import (
     talk,
 )
 
+from gateway.core.facts import Facts
 from gateway.core.model import Confirmation, Fate, Kind, Recipient
 from gateway.core.rules import Rules, TextRules
-from gateway.core.work import Delivery, Facts, MailParcel, TextParcel
+from gateway.core.work import Delivery, MailParcel, TextParcel
 
 CUSTOMER = "2025550143"
 TOKEN = "aaaaaaaaaaaaaaaa"

@@ -12,9 +12,10 @@ from outbox import message, only, paid, words
 from shop import BOB, BRAND, MARIA, MINUTE, NOON, RULES, SERVICE, entry, facts, planned, said, talk, text_in
 
 from gateway.core import verdict
+from gateway.core.facts import Facts
 from gateway.core.model import Consent, Fate, InboundHook, Kind
 from gateway.core.rules import Answer, PolicyRules, Rules, Sender, TextRules
-from gateway.core.work import Delivery, Facts, TextParcel, Writes
+from gateway.core.work import Delivery, TextParcel, Writes
 
 OURS = shop.number("service", confirms_stop="gateway")
 HOURS = Answer(place="config.toml:70", name="hours", keywords=("hours",), text="Mon to Fri, 8 to 5.")

@@ -8,9 +8,10 @@ import pytest
 from outbox import carried, message, paid
 from shop import BOB, DOMAIN, JOBS, facts, mail, planned, reading, status_in
 
+from gateway.core.facts import Facts
 from gateway.core.incoming import FATES
 from gateway.core.model import Fate, MailAddr
-from gateway.core.work import Delivery, Facts, Move, Plan, Writes
+from gateway.core.work import Delivery, Move, Plan, Writes
 
 TOKEN = "aaaaaaaaaaaaaaaa"
 

@@ -28,9 +28,9 @@ from shop import (
     talk,
 )
 
+from gateway.core.facts import Facts
 from gateway.core.model import MailAddr
 from gateway.core.rules import Rules
-from gateway.core.work import Facts
 
 CUSTOMER = "2025550143"
 TOKEN = "aaaaaaaaaaaaaaaa"

@@ -3,7 +3,8 @@ from __future__ import annotations
 from outbox import message, paid
 from shop import BOB, MARIA, NOON, entry, facts, talk
 
-from gateway.core.work import Facts, Needs, Writes
+from gateway.core.facts import Facts, Needs
+from gateway.core.work import Writes
 
 
 def test_needs_joined_ask_for_both() -> None:

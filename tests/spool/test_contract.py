@@ -27,8 +27,9 @@ from spooled import (
     status_hook,
 )
 
+from gateway.core.facts import Facts, Needs
 from gateway.core.model import Confirmation, Fate, Inbound, Kind, Recipient, Spent
-from gateway.core.work import Facts, Move, Needs, Plan, Writes
+from gateway.core.work import Move, Plan, Writes
 from gateway.ports import Budget, Spool, Stored
 
 A, B = "2025550143@sms.example.com", "2025550144@sms.example.com"

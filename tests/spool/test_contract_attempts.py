@@ -25,8 +25,9 @@ from spooled import (
     status_hook,
 )
 
+from gateway.core.facts import Needs
 from gateway.core.model import Fate
-from gateway.core.work import Needs, Plan, Writes
+from gateway.core.work import Plan, Writes
 from gateway.ports import Budget, Spool
 
 BUDGET = Budget(sender="jobs", day="2026-11-23", month="2026-11", per_day=10)

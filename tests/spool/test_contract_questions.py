@@ -24,8 +24,9 @@ from spooled import (
     state_of,
 )
 
+from gateway.core.facts import Needs
 from gateway.core.model import ACTIONS, Fate, Kind, Question
-from gateway.core.work import Needs, Writes
+from gateway.core.work import Writes
 from gateway.ports import Spool
 
 DAY = timedelta(days=1)

@@ -24,8 +24,9 @@ from spooled import (
     state_of,
 )
 
+from gateway.core.facts import Needs
 from gateway.core.model import Fate, Kind, Said
-from gateway.core.work import Needs, Writes
+from gateway.core.work import Writes
 from gateway.ports import Spool
 
 DAY = timedelta(days=1)

@@ -25,8 +25,9 @@ from spooled import (
     question,
 )
 
+from gateway.core.facts import Needs
 from gateway.core.model import Fate
-from gateway.core.work import Needs, Plan, Writes
+from gateway.core.work import Plan, Writes
 from gateway.ports import Budget
 from gateway.spool import accept, attempt, commit, due, gather, media, purge, views
 from gateway.spool.rows import stamp

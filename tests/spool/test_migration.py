@@ -9,7 +9,8 @@ import apsw
 import pytest
 from spooled import ANN, BEN, NOON, consent, delivery, message
 
-from gateway.core.work import Needs, TextParcel, Writes
+from gateway.core.facts import Needs
+from gateway.core.work import TextParcel, Writes
 from gateway.spool import commit, copy, database, gather, rows
 from gateway.spool.rows import stamp
 

@@ -1,0 +1,73 @@
+"""The reader's end of a child process: its place, the frames that go to and fro, and the little that it may know."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import struct
+from asyncio.subprocess import Process
+from pathlib import Path
+
+import gateway
+
+_LENGTH = struct.Struct(">I")
+_LONGEST_ANSWER = 32 << 20  # bytes of one frame
+
+
+class Slot:
+    """The place of one child."""
+
+    def __init__(self) -> None:
+        self.child: Process | None = None
+        self.mails = 0
+        self._dying: list[Process] = []
+
+    def kill(self) -> None:
+        """Ends the child at once, if there is one."""
+        if self.child is not None:
+            kill(self.child)
+            self._dying.append(self.child)
+            self.child = None
+
+    async def emptied(self) -> None:
+        """Waits until what was killed is gone: no slot ever has the memory of two children."""
+        await asyncio.gather(*(child.wait() for child in self._dying))
+        self._dying = [child for child in self._dying if child.returncode is None]
+
+
+def close(child: Process) -> None:
+    """Ends its stdin, which tells it to end."""
+    if child.stdin is not None:
+        child.stdin.close()
+
+
+def kill(child: Process) -> None:
+    """Ends it at once."""
+    close(child)
+    if child.returncode is None:
+        child.kill()
+
+
+async def send(child: Process, frame: bytes) -> None:
+    """Writes one frame.  Raises EOFError without a child, and what the pipe raises."""
+    if child.stdin is None:
+        raise EOFError
+    child.stdin.writelines((_LENGTH.pack(len(frame)), frame))
+    await child.stdin.drain()
+
+
+async def receive(child: Process) -> bytes:
+    """The next frame.  Raises EOFError (IncompleteReadError is one) without a child, ValueError on too long a frame."""
+    if child.stdout is None:
+        raise EOFError
+    size: int = _LENGTH.unpack(await child.stdout.readexactly(_LENGTH.size))[0]
+    if size > _LONGEST_ANSWER:
+        raise ValueError(size)
+    return await child.stdout.readexactly(size)
+
+
+def environment() -> dict[str, str]:
+    """As little as Python needs: the daemon's may hold secrets, and the child reads what strangers wrote."""
+    kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL") if name in os.environ}
+    home = str(Path(gateway.__file__).resolve().parent.parent)
+    return kept | {"PYTHONPATH": home}
