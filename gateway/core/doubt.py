@@ -14,7 +14,7 @@ from gateway.core import phone as phones
 from gateway.core.desk import Desk, refused
 from gateway.core.facts import Facts
 from gateway.core.intent import Answered, mailboxes
-from gateway.core.model import Consent, Kind, Phone, Question
+from gateway.core.model import Consent, Door, Kind, Phone, Question
 from gateway.core.rules import Rules
 from gateway.core.work import MailParcel, Message, Writes
 
@@ -185,7 +185,9 @@ def _unchanged(question: Question, found: str, why: str, desk: Desk) -> Writes:
 
 
 def _back(desk: Desk) -> str:
-    """Who answered; "" when nobody can be told."""
+    """Who answered; "" when nobody can be told.  From outside only From is proven, not where it wants its answer."""
+    if desk.mail.door is Door.PUBLIC:
+        return desk.reading.author or ""
     return desk.reading.reply_to or desk.reading.author or desk.mail.envelope.mail_from
 
 

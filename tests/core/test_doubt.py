@@ -31,7 +31,7 @@ from shop import (
 
 from gateway.core import policy
 from gateway.core.facts import Facts
-from gateway.core.model import Consent, Fate, Kind, MailAddr, Question
+from gateway.core.model import Consent, Door, Fate, Kind, MailAddr, Question
 from gateway.core.work import Delivery, MailParcel, Plan, Writes
 
 WORDS = "please stop texting me"
@@ -285,3 +285,13 @@ def test_a_replay_asks_nothing_twice() -> None:
     assert [c.id for c in first.consents] == [c.id for c in second.consents]
     assert [d.id for d in first.deliveries] == [d.id for d in second.deliveries]
     assert AGREED.fresh == OPEN.fresh
+
+
+def test_an_answer_from_outside_is_answered_where_it_is_proven_to_come_from() -> None:
+    asked = facts(entry("suspend"), questions={TOKEN: question()})
+    read = reading(answer="maybe", author=MailAddr("boss@x.example"), reply_to=MailAddr("stranger@y.example"))
+    outside = planned(mail(f"a-{TOKEN}", door=Door.PUBLIC), asked, read=read)
+    inside = planned(mail(f"a-{TOKEN}"), asked, read=read)
+
+    assert ["boss@x.example"] == [d.to for d in outside.writes.deliveries]
+    assert ["stranger@y.example"] == [d.to for d in inside.writes.deliveries]
