@@ -3,7 +3,8 @@
     GET  /simulator/messages?phone=     texts as the API shows them, oldest first
     GET  /simulator/mails?to=           mails that arrived; to = an address or "@domain"
     GET  /simulator/journal?after=N&seconds=S    entries from number N on; waits up to S seconds for one
-    POST /simulator/text    {"from", "to", "body", "missed"}           a customer texts; answers the webhook's status
+    POST /simulator/text    {"from", "to", "body", "missed", "media": [{"kind", "data" in base64}]}    a customer texts,
+                            perhaps with pictures; answers the webhook's status
     POST /simulator/again   {"sid"}                                    the webhook of an inbound text once more
     POST /simulator/fail    {"at": "twilio"|"mail", "fault", "count", "to", "number", "seconds"}    see faults.py
     POST /simulator/script  {"phone", "statuses", "code", ...}         phone "" = all; see Script in phones.py
@@ -17,6 +18,7 @@ Bodies are JSON objects; what is wrong with one is answered 400 with {"error"}.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import fields, replace
@@ -81,7 +83,8 @@ class Control:
     async def text(self, body: _Values) -> _Values:
         author, to, words = (str(body[key]) for key in ("from", "to", "body"))
         missed = body.get("missed") is True
-        status, text = await self._twilio.phones.customer_texts(author, to, words, missed=missed)
+        media = [(str(one["kind"]), base64.b64decode(one["data"], validate=True)) for one in body.get("media", [])]
+        status, text = await self._twilio.phones.customer_texts(author, to, words, media, missed=missed)
         return {"status": status, "sid": text.sid}
 
     async def again(self, body: _Values) -> _Values:

@@ -62,6 +62,18 @@ async def test_another_process_can_play_the_customer_by_http(world: World, shop:
     assert [row["body"] for row in seen["messages"]] == ["hello"]
 
 
+async def test_a_customers_picture_comes_by_http_too(shop: Shop, api: Api) -> None:
+    picture = {"kind": "image/png", "data": "aGVsbG8="}
+    status, _ = await api.control("text", {"from": PHONE, "to": OURS, "body": "", "media": [picture]})
+    bad, told = await api.control(
+        "text", {"from": PHONE, "to": OURS, "body": "", "media": [{"kind": "a/b", "data": "?"}]}
+    )
+
+    (_, form, _) = shop.seen[-1]
+    assert (status, form["NumMedia"], form["MediaContentType0"]) == (200, "1", "image/png")
+    assert (bad, "error" in told) == (400, True)
+
+
 async def test_another_process_can_break_things_by_http(world: World, api: Api) -> None:
     await api.control("fail", {"fault": "500-after", "to": PHONE, "count": 1})
     await api.control("fail", {"at": "mail", "fault": "550", "count": 0, "to": "@shop.example"})
