@@ -18,7 +18,7 @@ from gateway.core.work import Accepted, Deferred, Outcome, Refused, Remote, Text
 from gateway.courier.flowroute_media import MediaShelf
 from gateway.courier.flowroute_wire import AnswerError, Wire
 from gateway.courier.flowroute_words import line, media, remote, rows, table
-from gateway.courier.twilio_wire import NotSentError, Timeouts, words
+from gateway.courier.session import NotSentError, Timeouts, words
 from gateway.ports import Media, MediaFailed
 
 API_URL = "https://api.flowroute.com"

@@ -15,8 +15,8 @@ from gateway.core import phone as phones
 from gateway.core.rules import Number
 from gateway.courier.flowroute_wire import AnswerError, Wire
 from gateway.courier.flowroute_words import line, rows, table
+from gateway.courier.session import NotSentError, Timeouts, words
 from gateway.courier.twilio_finding import UNREACHABLE, Finding
-from gateway.courier.twilio_wire import NotSentError, Timeouts, words
 
 _MESSAGES = "/v2.2/messages"
 _NUMBERS = "/v2/numbers"  # those of the account alone; /v2/numbers/{id} also answers for numbers that are for sale

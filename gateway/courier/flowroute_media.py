@@ -6,20 +6,17 @@ way to another host, no more bytes than asked for.
 
 from __future__ import annotations
 
-import socket
 from pathlib import PurePosixPath, PureWindowsPath
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
-from gateway.courier.twilio_media import is_public
-from gateway.courier.twilio_wire import Timeouts, words
+from gateway.courier.internet import LOOPBACK, PrivateError, PublicResolver
+from gateway.courier.session import Timeouts, words
 from gateway.ports import Media, MediaFailed
 
 _REDIRECTS = 3
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _GONE = frozenset({401, 403, 404, 410})  # a signed address that ran out is 403 at S3
 _PASSING = frozenset({408, 425, 429})
 
@@ -51,7 +48,7 @@ class MediaShelf:
         except ValueError:
             return MediaFailed(reason="its address cannot be read")
         except (aiohttp.ClientError, OSError) as fault:
-            if isinstance(fault, aiohttp.ClientConnectorError) and isinstance(fault.os_error, _PrivateError):
+            if isinstance(fault, aiohttp.ClientConnectorError) and isinstance(fault.os_error, PrivateError):
                 return MediaFailed(reason="its address is none of the internet")
             return MediaFailed(reason=f"the provider could not be asked for it: {words(fault)}", again=True)
         return MediaFailed(reason="its address leads in a circle")
@@ -91,7 +88,7 @@ class MediaShelf:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            resolver = _PublicResolver(ThreadedResolver(), local=self._local)
+            resolver = PublicResolver(ThreadedResolver(), local=self._local)
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=4, force_close=True, resolver=resolver, use_dns_cache=False),
                 timeout=self._limits,
@@ -101,32 +98,8 @@ class MediaShelf:
         return self._session
 
 
-class _PrivateError(OSError):
-    """A name that leads into a network of ours."""
-
-
-class _PublicResolver(AbstractResolver):
-    """Addresses that belong to the internet, whoever owns the name; `local`: and those of "localhost"."""
-
-    def __init__(self, inner: AbstractResolver, *, local: bool) -> None:
-        self._inner = inner
-        self._allowed = _LOOPBACK if local else frozenset()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await self._inner.resolve(host, port, family)
-        public = [each for each in found if host in self._allowed or is_public(each["host"])]
-        if not public:
-            raise _PrivateError("no public address")
-        return public
-
-    async def close(self) -> None:
-        await self._inner.close()
-
-
 def _is_loopback(url: URL) -> bool:
-    return url.scheme == "http" and url.host in _LOOPBACK
+    return url.scheme == "http" and url.host in LOOPBACK
 
 
 def _bare(name: str) -> str:

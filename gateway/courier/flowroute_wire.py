@@ -13,7 +13,8 @@ import aiohttp
 from yarl import URL
 
 from gateway.courier.flowroute_words import line, rows, table
-from gateway.courier.twilio_wire import NotSentError, Timeouts, words
+from gateway.courier.session import NotSentError, Timeouts, limits, watched, words
+from gateway.courier.session import text as read_text
 
 _JSON_API = "application/vnd.api+json"
 _MOST_BYTES = 16 * 1024 * 1024  # of one answer; a page of 500 texts has about 400 KB
@@ -48,9 +49,7 @@ class Wire:
     def __init__(self, access_key: str, secret_key: str, api_url: str, timeouts: Timeouts) -> None:
         self._api_url = api_url.rstrip("/")
         self._login = "Basic " + b64encode(f"{access_key}:{secret_key}".encode()).decode("ascii")
-        self._limits = aiohttp.ClientTimeout(
-            total=timeouts.total, sock_connect=timeouts.connect, sock_read=timeouts.read
-        )
+        self._limits = limits(timeouts)
         self._session: aiohttp.ClientSession | None = None
 
     async def request(
@@ -68,7 +67,7 @@ class Wire:
             async with self._open().request(
                 method, url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=progress
             ) as answer:
-                text = await _text(answer)
+                text = await read_text(answer, _MOST_BYTES)
         except (aiohttp.ClientError, OSError) as fault:
             if not progress.connected:
                 raise NotSentError(words(fault)) from fault
@@ -87,30 +86,8 @@ class Wire:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            watch = aiohttp.TraceConfig()
-            watch.on_connection_create_end.append(_connected)
-            watch.on_connection_reuseconn.append(_connected)
-            self._session = aiohttp.ClientSession(
-                # a connection that died unseen makes a text unclear: keep none for long
-                connector=aiohttp.TCPConnector(limit=20, keepalive_timeout=15),
-                timeout=self._limits,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trace_configs=[watch],
-            )
+            self._session = watched(self._limits)
         return self._session
-
-
-async def _connected(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
-    context.trace_request_ctx.connected = True
-
-
-async def _text(answer: aiohttp.ClientResponse) -> str:
-    body = bytearray()
-    async for piece in answer.content.iter_chunked(65536):
-        body += piece
-        if len(body) > _MOST_BYTES:
-            raise aiohttp.ClientPayloadError("the answer is too long")
-    return body.decode("utf-8", "replace")
 
 
 def _loads(text: str) -> object:

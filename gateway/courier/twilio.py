@@ -20,8 +20,9 @@ from twilio.rest import Client
 from gateway.core import codes
 from gateway.core.codes import Klass
 from gateway.core.work import Accepted, Deferred, Outcome, Refused, Remote, TextParcel, Unclear
+from gateway.courier.session import NotSentError, Timeouts, words
 from gateway.courier.twilio_media import MEDIA_HOSTS, MediaShelf
-from gateway.courier.twilio_wire import AnswerError, NotSentError, Timeouts, Wire, words
+from gateway.courier.twilio_wire import AnswerError, Wire
 from gateway.ports import Media, MediaFailed
 
 API_URL = "https://api.twilio.com"

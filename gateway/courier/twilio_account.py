@@ -19,9 +19,10 @@ from twilio.rest import Client
 from gateway.core import codes
 from gateway.core.rules import Number
 from gateway.courier import twilio_finding as judge
+from gateway.courier.session import NotSentError, Timeouts, words
 from gateway.courier.twilio import API_URL
 from gateway.courier.twilio_finding import CHANGED, MESSAGE_HOOK, UNREACHABLE, Finding, Service
-from gateway.courier.twilio_wire import AnswerError, NotSentError, Timeouts, Wire, words
+from gateway.courier.twilio_wire import AnswerError, Wire
 
 MESSAGING_URL = "https://messaging.twilio.com"
 _UNREADABLE = (TwilioException, ValueError, TypeError, AttributeError, KeyError)  # the SDK's, for a strange answer

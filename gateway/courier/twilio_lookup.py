@@ -14,8 +14,9 @@ from twilio.rest import Client
 from gateway.config import unit
 from gateway.core import codes
 from gateway.core.model import Phone
+from gateway.courier.session import NotSentError, Timeouts, words
 from gateway.courier.twilio import API_URL
-from gateway.courier.twilio_wire import AnswerError, NotSentError, Timeouts, Wire, words
+from gateway.courier.twilio_wire import AnswerError, Wire
 
 LOOKUPS_URL = "https://lookups.twilio.com"
 REFUSED = "refused"

@@ -9,24 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 from base64 import b64encode
-from ipaddress import IPv6Address, IPv6Network, ip_address
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.abc import AbstractResolver
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
-from gateway.courier.twilio_wire import Timeouts, words
+from gateway.courier.internet import LOOPBACK, PrivateError, PublicResolver
+from gateway.courier.session import Timeouts, words
 from gateway.ports import Media, MediaFailed
 
 MEDIA_HOSTS = ("twilio.com", "twiliocdn.com", "s3-external-1.amazonaws.com")
 _ADDRESS = re.compile(
     r"/2010-04-01/Accounts/(AC[0-9a-fA-F]{32})/Messages/([SM]M[0-9a-fA-F]{32})/Media/(ME[0-9a-fA-F]{32})"
 )
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-_NAT64 = IPv6Network("64:ff9b::/96")
 _REDIRECTS = 3
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _GONE = frozenset({404, 410})
@@ -36,10 +33,6 @@ _KIND = re.compile(r"[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,60}")
 
 class _ElsewhereError(Exception):
     """An address that must not be asked, and why."""
-
-
-class _PrivateError(OSError):
-    """A name that leads to no public address."""
 
 
 class MediaShelf:
@@ -63,7 +56,7 @@ class MediaShelf:
         self._login = "Basic " + b64encode(f"{account_sid}:{auth_token}".encode()).decode("ascii")
         self._api = URL(api_url).origin()
         self._hosts = tuple(host.lower().strip(".") for host in hosts)
-        self._local = self._api.host in _LOOPBACK
+        self._local = self._api.host in LOOPBACK
         self._total = 3 * timeouts.total  # an answer of 5 MB takes longer than one of 1 kB
         self._limits = aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect, sock_read=timeouts.read)
         self._resolver = resolver
@@ -94,7 +87,7 @@ class MediaShelf:
         except (_ElsewhereError, ValueError):
             return MediaFailed(reason="its address leads away from the provider's hosts")
         except (aiohttp.ClientError, OSError) as fault:
-            if isinstance(fault, aiohttp.ClientConnectorError) and isinstance(fault.os_error, _PrivateError):
+            if isinstance(fault, aiohttp.ClientConnectorError) and isinstance(fault.os_error, PrivateError):
                 return MediaFailed(reason="its address leads into a private network")
             return MediaFailed(reason=f"the provider could not be asked for it: {words(fault)}", again=True)
 
@@ -119,7 +112,7 @@ class MediaShelf:
         if url.user is not None or url.password is not None:
             return False
         host = (url.host or "").lower().rstrip(".")
-        if self._local and host in _LOOPBACK:
+        if self._local and host in LOOPBACK:
             return url.scheme in ("http", "https")
         listed = any(host == each or host.endswith(f".{each}") for each in self._hosts)
         return listed and url.scheme == "https" and url.port == 443
@@ -147,7 +140,7 @@ class MediaShelf:
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            resolver = _PublicResolver(self._resolver or ThreadedResolver(), local=self._local)
+            resolver = PublicResolver(self._resolver or ThreadedResolver(), local=self._local)
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=4, force_close=True, resolver=resolver, use_dns_cache=False),
                 timeout=self._limits,
@@ -155,39 +148,6 @@ class MediaShelf:
                 auto_decompress=False,
             )
         return self._session
-
-
-class _PublicResolver(AbstractResolver):
-    """The addresses of a name that are of the internet; aiohttp connects to these and asks nobody again.
-
-    Names of loopback pass where `local`.  What is an address already never comes here: it is in no list of host names.
-    """
-
-    def __init__(self, inner: AbstractResolver, *, local: bool) -> None:
-        self._inner = inner
-        self._local = local
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await self._inner.resolve(host, port, family)
-        public = [each for each in found if (self._local and host in _LOOPBACK) or is_public(each["host"])]
-        if not public:
-            raise _PrivateError("no public address")
-        return public
-
-    async def close(self) -> None:
-        await self._inner.close()
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is one of the internet: not private, loopback, link-local, shared, reserved or multicast,
-    and no IPv6 address with an IPv4 address hidden in it (RFC 4291 2.5.5, RFC 3056, RFC 4380, RFC 6052).
-    """
-    ip = ip_address(address.partition("%")[0])
-    if isinstance(ip, IPv6Address) and (ip.ipv4_mapped or ip.sixtofour or ip.teredo or ip in _NAT64):
-        return False
-    return ip.is_global and not ip.is_multicast
 
 
 def _bare(name: str) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import SimpleNamespace
 from urllib.parse import urlencode
 
@@ -16,21 +14,11 @@ from twilio.http import AsyncHttpClient
 from twilio.http.response import Response
 from yarl import URL
 
+from gateway.courier.session import NotSentError, Timeouts, limits, watched, words
+from gateway.courier.session import text as read_text
+
 _LEAST_CODE = 10_000  # below it, a "code" is some proxy's HTTP status and proves nothing about the text
 _MOST_BYTES = 8 * 1024 * 1024  # of one answer; a page of 50 texts has about 60 KB
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timeouts:
-    """Seconds."""
-
-    connect: float = 5.0
-    read: float = 15.0  # between two pieces of the answer
-    total: float = 20.0
-
-
-class NotSentError(Exception):
-    """The request certainly did not reach the other side."""
 
 
 class AnswerError(Exception):
@@ -52,9 +40,7 @@ class Wire(AsyncHttpClient):  # type: ignore[misc]  # the SDK has no types
 
     def __init__(self, timeouts: Timeouts) -> None:
         super().__init__(logging.getLogger("twilio.async_http_client"), is_async=True)
-        self._limits = aiohttp.ClientTimeout(
-            total=timeouts.total, sock_connect=timeouts.connect, sock_read=timeouts.read
-        )
+        self._limits = limits(timeouts)
         self._session: aiohttp.ClientSession | None = None
 
     async def request(
@@ -78,7 +64,7 @@ class Wire(AsyncHttpClient):  # type: ignore[misc]  # the SDK has no types
             async with self._open().request(
                 method, url, data=body, headers=sent, allow_redirects=False, trace_request_ctx=progress
             ) as answer:
-                text = await _text(answer)
+                text = await read_text(answer, _MOST_BYTES)
         except (aiohttp.ClientError, OSError) as fault:
             if not progress.connected:
                 raise NotSentError(words(fault)) from fault
@@ -96,30 +82,8 @@ class Wire(AsyncHttpClient):  # type: ignore[misc]  # the SDK has no types
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
-            watch = aiohttp.TraceConfig()
-            watch.on_connection_create_end.append(_connected)
-            watch.on_connection_reuseconn.append(_connected)
-            self._session = aiohttp.ClientSession(
-                # a connection that died unseen makes a text unclear: keep none for long
-                connector=aiohttp.TCPConnector(limit=20, keepalive_timeout=15),
-                timeout=self._limits,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trace_configs=[watch],
-            )
+            self._session = watched(self._limits)
         return self._session
-
-
-async def _connected(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
-    context.trace_request_ctx.connected = True
-
-
-async def _text(answer: aiohttp.ClientResponse) -> str:
-    body = bytearray()
-    async for piece in answer.content.iter_chunked(65536):
-        body += piece
-        if len(body) > _MOST_BYTES:
-            raise aiohttp.ClientPayloadError("the answer is too long")
-    return body.decode("utf-8", "replace")
 
 
 def _error(text: str) -> tuple[str, str]:
@@ -137,12 +101,3 @@ def _error(text: str) -> tuple[str, str]:
 
 def _seconds(retry_after: str) -> float | None:
     return float(retry_after) if retry_after.isascii() and retry_after.isdigit() else None
-
-
-def words(fault: Exception) -> str:
-    """Why a request failed, without its address: that bears phone numbers."""
-    if isinstance(fault, asyncio.TimeoutError):
-        return "timed out"
-    if isinstance(fault, aiohttp.ClientConnectorError):
-        return f"{fault.host}:{fault.port}: {fault.os_error}"
-    return type(fault).__name__

@@ -20,7 +20,7 @@ from gateway.core.model import Phone
 from gateway.core.work import Accepted, Deferred, Outcome, Refused, TextParcel, Unclear
 from gateway.courier.flowroute import FlowrouteProvider
 from gateway.courier.flowroute_words import number, status
-from gateway.courier.twilio_wire import Timeouts
+from gateway.courier.session import Timeouts
 
 KEY, SECRET, HOOK = "8d1f0c5b", "a secret key that only tests know", "s" * 43
 PUBLIC = "https://sms.example.com"

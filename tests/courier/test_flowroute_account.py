@@ -13,8 +13,8 @@ from aiohttp import web
 from gateway.core.model import Phone
 from gateway.core.rules import Number
 from gateway.courier.flowroute_account import FlowrouteAccount
+from gateway.courier.session import Timeouts
 from gateway.courier.twilio_finding import Finding
-from gateway.courier.twilio_wire import Timeouts
 
 KEY, SECRET = "8d1f0c5b", "a secret key that only tests know"
 PUBLIC = "https://sms.example.com"

@@ -12,8 +12,9 @@ from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from gateway.courier.flowroute import MEDIA_HOSTS
-from gateway.courier.flowroute_media import MediaShelf, _PublicResolver
-from gateway.courier.twilio_wire import Timeouts
+from gateway.courier.flowroute_media import MediaShelf
+from gateway.courier.internet import PublicResolver
+from gateway.courier.session import Timeouts
 from gateway.ports import Media, MediaFailed
 
 JPEG = b"\xff\xd8\xff\xe0 a picture"
@@ -215,11 +216,11 @@ async def test_a_listed_name_with_a_private_address_is_refused(shelf: Make) -> N
 )
 async def test_a_name_of_theirs_that_leads_to_an_address_of_ours_is_refused(address: str) -> None:
     with pytest.raises(OSError, match="no public address"):
-        await _PublicResolver(Known(address), local=False).resolve("bucket.s3.amazonaws.com", 443)
+        await PublicResolver(Known(address), local=False).resolve("bucket.s3.amazonaws.com", 443)
 
 
 async def test_a_bucket_of_theirs_is_asked() -> None:
-    found = await _PublicResolver(Known("52.92.0.1", "10.0.0.1"), local=False).resolve("bucket.s3.amazonaws.com", 443)
+    found = await PublicResolver(Known("52.92.0.1", "10.0.0.1"), local=False).resolve("bucket.s3.amazonaws.com", 443)
 
     assert [each["host"] for each in found] == ["52.92.0.1"]
 

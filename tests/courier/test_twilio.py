@@ -22,8 +22,8 @@ from twilio_contract import contract, needs_document
 
 from gateway.core.model import Phone
 from gateway.core.work import Accepted, Deferred, Outcome, Refused, TextParcel, Unclear
+from gateway.courier.session import Timeouts
 from gateway.courier.twilio import TwilioProvider
-from gateway.courier.twilio_wire import Timeouts
 
 ACCOUNT = "AC" + "0123456789abcdef" * 2
 TOKEN = "8d1f0c5b"

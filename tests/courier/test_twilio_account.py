@@ -11,9 +11,9 @@ from aiohttp import web
 
 from gateway.core.model import Phone
 from gateway.core.rules import Number
+from gateway.courier.session import Timeouts
 from gateway.courier.twilio_account import TwilioAccount
 from gateway.courier.twilio_finding import Finding
-from gateway.courier.twilio_wire import Timeouts
 from gateway.simulator.account import Account, OwnNumber, OwnService
 from gateway.simulator.hooks import Hooks
 from gateway.simulator.journal import Journal

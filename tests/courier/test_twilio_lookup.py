@@ -10,8 +10,8 @@ import pytest
 from aiohttp import web
 
 from gateway.core.model import Phone
+from gateway.courier.session import Timeouts
 from gateway.courier.twilio_lookup import LOOKUPS_URL, Line, NoLine, TwilioLookup
-from gateway.courier.twilio_wire import Timeouts
 from gateway.simulator.hooks import Hooks
 from gateway.simulator.journal import Journal
 from gateway.simulator.lookup import KnownLine, Lookups

@@ -15,9 +15,10 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from gateway.core.model import Phone
 from gateway.core.work import Accepted, TextParcel
+from gateway.courier.internet import is_public
+from gateway.courier.session import Timeouts
 from gateway.courier.twilio import TwilioProvider
-from gateway.courier.twilio_media import MediaShelf, is_public
-from gateway.courier.twilio_wire import Timeouts
+from gateway.courier.twilio_media import MediaShelf
 from gateway.ports import Media, MediaFailed
 from gateway.simulator.world import World
 

@@ -16,7 +16,7 @@ from gateway.core.model import InboundHook, Phone, StatusIn, TextIn
 from gateway.core.work import Accepted, Deferred, Outcome, Refused, TextParcel, Unclear
 from gateway.courier.flowroute import FlowrouteProvider
 from gateway.courier.flowroute_hook import FlowrouteHooks
-from gateway.courier.twilio_wire import Timeouts
+from gateway.courier.session import Timeouts
 from gateway.ports import HookRefused, Media
 from gateway.simulator.flowroute import Flowroute
 from gateway.simulator.flowroute_texts import BUFFERED, FAILED, SENT, Medium
