@@ -18,13 +18,14 @@ from gateway.core.rules import Rules
 from gateway.core.work import Writes
 from gateway.courier.flowroute_hook import FlowrouteHooks
 from gateway.courier.twilio_hook import TwilioHooks
+from gateway.doors import HookReader
 from gateway.events import REGISTRY, emit, fault
 from gateway.house import GRACE_SECONDS, House, StartError, open_spool, owned, tls_context
 from gateway.intake.control import ControlDoor
 from gateway.intake.smtp import Limits, MailDoor
 from gateway.intake.webhook import AdminDoor, WebDoor
 from gateway.notify import notify, watchdog_seconds
-from gateway.ports import HookReader, SpoolUnavailable
+from gateway.ports import SpoolUnavailable
 
 GAUGE_SECONDS = 5.0
 CLOSE_SECONDS = 35.0  # all of it: systemd's TimeoutStopSec is 45

@@ -27,9 +27,10 @@ from gateway.core.intent import Reply, target_of, understand
 from gateway.core.model import Consent, Door, Envelope, Inbound, InboundHook, InboundMail, Refusal, TextIn
 from gateway.core.proof import Answered
 from gateway.core.rules import Rules, Sender
+from gateway.doors import Visit
 from gateway.engine import gathered
 from gateway.events import emit
-from gateway.ports import Clock, Fingerprint, Spool, Visit
+from gateway.ports import Clock, Fingerprint, Spool
 from gateway.proof import Proof, ProofUnavailable, Prover
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"

@@ -27,10 +27,10 @@ from gateway.core.model import Consent, Door, Envelope, Inbound, InboundHook, Ph
 from gateway.core.work import Delivery, Writes
 from gateway.deliver import Deliverer
 from gateway.doorman import Doorman
+from gateway.doors import Visit
 from gateway.enclosures import Enclosures
 from gateway.engine import Engine
 from gateway.house import LEASE_SECONDS
-from gateway.ports import Visit
 from gateway.spool.sqlite import SqliteSpool
 
 T = TypeVar("T")

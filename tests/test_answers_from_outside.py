@@ -16,7 +16,7 @@ from gateway.config import Config, load
 from gateway.core.model import Conversation, Door, Envelope, Inbound, InboundMail, Phone, Question, Recipient, Refusal
 from gateway.core.work import Writes
 from gateway.doorman import Doorman
-from gateway.ports import Visit
+from gateway.doors import Visit
 from gateway.proof import Prover
 from gateway.reader import MailReader
 from gateway.spool.sqlite import SqliteSpool

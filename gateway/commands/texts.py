@@ -19,9 +19,10 @@ from gateway.core.intent import Preview, needs, target_of
 from gateway.core.model import Door, Envelope, InboundMail, Picture, Reading, Recipient, Refusal, Unreadable
 from gateway.core.template import EMPTY
 from gateway.doorman import Doorman
+from gateway.doors import Visit
 from gateway.engine import gathered
 from gateway.events import emit
-from gateway.ports import Clock, Reader, Spool, Visit
+from gateway.ports import Clock, Reader, Spool
 
 
 class Texts:

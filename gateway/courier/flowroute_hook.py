@@ -18,7 +18,7 @@ from multidict import CIMultiDict
 from gateway.core.model import InboundHook, Phone, StatusIn, TextIn
 from gateway.courier import flowroute_words as say
 from gateway.courier.flowroute_words import line, table
-from gateway.ports import HookRefused
+from gateway.doors import HookRefused
 
 MOST_BYTES = 64 * 1024
 _TYPES = frozenset({"application/vnd.api+json", "application/json"})
@@ -36,7 +36,7 @@ class _ForeignError(Exception):
 
 
 class FlowrouteHooks:
-    """ports.HookReader for Flowroute: /hooks/flowroute/<secret>/message and .../status.
+    """doors.HookReader for Flowroute: /hooks/flowroute/<secret>/message and .../status.
 
     `secret` has at least 128 bits and no slash; with "" every hook is refused.  `numbers` answers ours in E.164, asked
     anew each time: a reload may add some.

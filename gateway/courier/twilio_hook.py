@@ -16,7 +16,7 @@ from twilio.request_validator import RequestValidator
 
 from gateway.core import codes
 from gateway.core.model import InboundHook, Phone, StatusIn, TextIn
-from gateway.ports import HookRefused
+from gateway.doors import HookRefused
 
 MOST_BYTES = 64 * 1024
 _MESSAGE = "/hooks/twilio/message"
@@ -35,7 +35,7 @@ class _UnfitError(Exception):
 
 
 class TwilioHooks:
-    """ports.HookReader for Twilio.
+    """doors.HookReader for Twilio.
 
     `auth_tokens`: any of them may have signed, so that a token can be changed.  `public_url` is what Twilio was told,
     without /hooks/...; `numbers` answers ours in E.164, asked anew each time: a

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.core.model import Door
-from gateway.ports import Host
+from gateway.doors import Host
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

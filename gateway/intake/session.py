@@ -11,13 +11,14 @@ from collections.abc import Iterable
 from aiosmtpd.smtp import LoginPassword
 
 from gateway.core.model import Door, Envelope, Recipient, Refusal
+from gateway.doors import Visit
 from gateway.events import emit
 from gateway.intake import argument, content
 from gateway.intake.content import Content
 from gateway.intake.dialog import Dialog
 from gateway.intake.limits import Terms
 from gateway.intake.wire import Cut
-from gateway.ports import SpoolUnavailable, Visit
+from gateway.ports import SpoolUnavailable
 
 _NOT_NOW = Refusal(code=451, enhanced="4.3.0", text="This cannot be looked up now, try again later")
 _NOT_STORED = Refusal(code=452, enhanced="4.3.1", text="The mail cannot be stored now, try again later")

@@ -12,9 +12,9 @@ import ssl
 from collections.abc import Callable
 
 from gateway.core.model import Door
+from gateway.doors import Host
 from gateway.intake.limits import Crowd, Limits, Terms
 from gateway.intake.session import Session
-from gateway.ports import Host
 
 __all__ = ["Limits", "MailDoor"]
 

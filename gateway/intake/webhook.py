@@ -19,9 +19,10 @@ from aiohttp import ClientError, web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from gateway.core.model import InboundHook, MediaFile, TextIn
+from gateway.doors import HookReader, HookRefused
 from gateway.events import REGISTRY, emit
 from gateway.intake.media import PREFIX, MediaDesk
-from gateway.ports import Clock, HookReader, HookRefused, SpoolUnavailable
+from gateway.ports import Clock, SpoolUnavailable
 
 MOST_BYTES = 64 * 1024
 _BODY_SECONDS = 10.0

@@ -16,8 +16,8 @@ from yarl import URL
 
 from gateway.core.model import InboundHook, Phone, StatusIn, TextIn
 from gateway.courier.flowroute_hook import MOST_BYTES, FlowrouteHooks
+from gateway.doors import HookRefused
 from gateway.intake.webhook import WebDoor
-from gateway.ports import HookRefused
 
 SECRET = "b3Ks9x_Vd0-fXv2WqGz1Tg7mLr5pYc4e"
 ID = "mdr2-ca82be46e6ba11e79d08862d092cf73d"

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 from gateway.core.model import Door, Envelope, Refusal
+from gateway.doors import Visit
 from gateway.intake.smtp import Limits, MailDoor
-from gateway.ports import Visit
 
 DEADLINE = 20.0  # seconds; only a test that fails waits for it
 
@@ -23,7 +23,7 @@ class Kept:
 
 @dataclass(kw_only=True)
 class RecordingHost:
-    """A `ports.Host` that keeps what it is given, refuses what `refusals` names and raises what `faults` names."""
+    """A `doors.Host` that keeps what it is given, refuses what `refusals` names and raises what `faults` names."""
 
     networks: set[str] = field(default_factory=set)
     logins: dict[str, bytes] = field(default_factory=lambda: {"shop": b"wrench"})

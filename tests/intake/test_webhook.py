@@ -23,8 +23,9 @@ from twilio.request_validator import RequestValidator
 from gateway import events
 from gateway.core.model import InboundHook, Phone, StatusIn, TextIn
 from gateway.courier.twilio_hook import TwilioHooks
+from gateway.doors import HookRefused
 from gateway.intake.webhook import AdminDoor, WebDoor, _Callers
-from gateway.ports import HookRefused, SpoolUnavailable
+from gateway.ports import SpoolUnavailable
 
 ACCOUNT = "AC" + "0123456789abcdef" * 2
 SID = "SM" + "a" * 32

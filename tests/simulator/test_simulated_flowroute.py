@@ -17,7 +17,8 @@ from gateway.core.work import Accepted, Deferred, Outcome, Refused, TextParcel, 
 from gateway.courier.flowroute import FlowrouteProvider
 from gateway.courier.flowroute_hook import FlowrouteHooks
 from gateway.courier.session import Timeouts
-from gateway.ports import HookRefused, Media
+from gateway.doors import HookRefused
+from gateway.ports import Media
 from gateway.simulator.flowroute import Flowroute
 from gateway.simulator.flowroute_texts import BUFFERED, FAILED, SENT, Medium
 from gateway.simulator.journal import Called, Journal, Posted
