@@ -37,6 +37,7 @@ class Channel:
     max_chars: int = 0  # 0 = not known: 160 is assumed
     quirks: tuple[str, ...] = ()  # see QUIRKS
     max_bytes: int = 0  # of one picture, mms only; 0 = not known: see taste.picture_bytes
+    per_minute: int = 0  # mails that its domain is sent at most; 0 = as fast as they can be handed over
     source: str = ""
 
 

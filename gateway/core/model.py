@@ -82,6 +82,7 @@ class InboundMail:
     sender: str  # name of the [[sender]]; "" on the public door for a stranger
     envelope: Envelope
     raw: bytes = field(repr=False)
+    proven: str = ""  # what proves its From, "dkim=pass header.d=vtext.com"; "" = nothing that was asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +148,7 @@ class Reading:
     )  # by pattern: what [[rule]] and [[template]] patterns found
     fields: Mapping[str, str] = field(default_factory=dict)  # {field} of a template, lower case: see template.fields
     pictures: int = 0  # attachments that may be sent with a text: images and PDFs that are no part of the words
+    link: str = ""  # where a carrier keeps what its phone sent, when that is all that it wrote
     bounce: tuple[str, str, str] | tuple[()] = ()  # ("failed" | "delayed", enhanced status or "", what the host said)
 
 
@@ -211,7 +213,10 @@ class Question:
     """What was asked of a person, and what hangs on the answer."""
 
     id: str  # the token of its a- address
-    kind: str  # "job": which job a text is about, asked by text | "stop": whether a text was a STOP, asked by mail
+    # "job": which job a text is about, asked by text | "stop": whether a text was a STOP, asked by mail
+    # "test": whether an employee's carrier address works, by a text with a code (`text`; the address is in `options`)
+    # "enroll": whether a phone that wrote to enroll@ is an employee's, asked by mail (its address is in `options`)
+    kind: str
     phone: Phone
     number: str  # name of our number on which the text came
     asked_at: datetime
@@ -261,12 +266,15 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """An admin's word that an employee's carrier address works."""
+    """The newest word on whether an employee's carrier address works."""
 
     employee: str
-    address: str  # the carrier address that was confirmed: another one needs another word
+    address: str  # the carrier address that it is about: another one needs another word
     at: datetime
-    by: str
+    by: str  # who said so: a user of this machine, the address that answered, or the host that refused
+    works: bool = True  # False: what was sent there came back for good
+    how: str = "admin"  # the admin's word | "test": its code was answered | "enroll" | "bounce": refused or returned
+    note: str = ""  # what the other side said, for people
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -161,6 +161,10 @@ def _bytes(value: Any) -> int:
     return _count(value, "bytes")
 
 
+def _texts(value: Any) -> int:
+    return _count(value, "texts")
+
+
 def _count(value: Any, of: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
         raise _WrongValueError(f"{value!r} is not a count of {of}", "write a whole number above 0, or leave it out")
@@ -220,5 +224,6 @@ _CHANNEL_KEYS: Mapping[str, Callable[[Any], Any]] = {
     "max_chars": _characters,
     "quirks": _quirks,
     "max_bytes": _bytes,
+    "per_minute": _texts,
     "source": _line,
 }

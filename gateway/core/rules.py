@@ -153,6 +153,8 @@ class Rules:
     answers: tuple[Answer, ...] = ()
     errors: Mapping[str, ErrorRule] = field(default_factory=dict)  # by Twilio's code
     media_for: timedelta = timedelta(days=7)  # how long a picture of ours can be fetched
+    dead: Mapping[str, str] = field(default_factory=dict)  # carriers' mail domains that DNS says take no mail: why
+    direct: bool = False  # carrier mail goes straight to the carriers' hosts, by no relay
     relay_sender: str = ""  # "" = per_delivery; else the one envelope sender and From that the relay takes
     providers: frozenset[str] = frozenset()  # those with an account: {"twilio"}
     public_url: str = ""  # without the trailing slash; "" = webhooks cannot reach us

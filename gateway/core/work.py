@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from gateway.core.model import (
+    Confirmation,
     Consent,
     Conversation,
     Fate,
@@ -75,7 +76,7 @@ class Delivery:
     kind: Kind
     courier: str  # "mail" | "twilio" | "flowroute"
     lane: str  # one in flight per lane, in order: "twilio|+1...|+1..."; a mail has one of its own, "mail|id"
-    number: str  # name of our number; "" for mail
+    number: str  # name of our number; "@vtext.com" for a carrier's text address; "" for other mail
     to: str  # E.164, or a mail address
     phone: Phone | None  # the person texted: asked again for consent before sending
     person: str  # employee's name, or ""
@@ -127,6 +128,7 @@ class Writes:
     moves: tuple[Move, ...] = ()
     questions: tuple[Question, ...] = ()
     media: tuple[MediaFile, ...] = ()
+    confirmations: tuple[Confirmation, ...] = ()  # kept where none that is newer stands
 
     def joined(self, other: Writes) -> Writes:
         """Both sets, in this order; of two versions of a conversation or question the later stays."""
@@ -140,6 +142,7 @@ class Writes:
             moves=self.moves + other.moves,
             questions=tuple(asked.values()),
             media=self.media + other.media,
+            confirmations=self.confirmations + other.confirmations,
         )
 
 

@@ -15,8 +15,8 @@ from gateway.spool.rows import INBOUND, consent_row, every, inbound_of, inbound_
 # By the unique index of id.
 _KNOWN = "SELECT seq FROM inbound WHERE id = ?"
 _KEEP = """
-INSERT INTO inbound (id, at, kind, door, peer, sender, phone, envelope, lease_until) VALUES (?, ?, ?, ?, ?, ?, ?,
-  ?, NULL)
+INSERT INTO inbound (id, at, kind, door, peer, sender, phone, envelope, proven, lease_until) VALUES (?, ?, ?, ?, ?,
+  ?, ?, ?, ?, NULL)
 """
 _KEEP_RAW = "INSERT INTO raw (inbound, raw) VALUES (?, ?)"
 # By the primary key of fingerprint.

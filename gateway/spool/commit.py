@@ -58,8 +58,9 @@ ON CONFLICT (id) DO UPDATE SET
     AND message_id NOT IN (SELECT value FROM json_each(excluded."references"))))""",
 )
 _CONFIRM = """
-INSERT INTO confirmation (employee, address, at, by) VALUES (?, ?, ?, ?) ON CONFLICT (employee) DO UPDATE SET
-  address = excluded.address, at = excluded.at, by = excluded.by
+INSERT INTO confirmation (employee, address, at, by, works, how, note) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (employee) DO UPDATE SET address = excluded.address, at = excluded.at, by = excluded.by, works =
+  excluded.works, how = excluded.how, note = excluded.note WHERE excluded.at >= at
 """
 _PULSE = "INSERT INTO pulse (id, at) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET at = excluded.at"
 
@@ -112,6 +113,8 @@ def apply(connection: apsw.Connection, writes: Writes, inbound: str, now: dateti
         questions.keep(connection, question)
     for file in writes.media:
         media.keep(connection, file)
+    for confirmation in writes.confirmations:
+        confirm(connection, confirmation)
     did = [apply_move(connection, move, inbound, now) for move in writes.moves]
     lanes.update(dict.fromkeys(d.lane for d in did if d.touched))
     return Applied(
@@ -123,8 +126,8 @@ def apply(connection: apsw.Connection, writes: Writes, inbound: str, now: dateti
 
 def confirm(connection: apsw.Connection, confirmation: Confirmation) -> None:
     """The newest word about an employee's address stands."""
-    row = (confirmation.employee, confirmation.address, stamp(confirmation.at), confirmation.by)
-    connection.execute(_CONFIRM, row)
+    c = confirmation
+    connection.execute(_CONFIRM, (c.employee, c.address, stamp(c.at), c.by, c.works, c.how, c.note))
 
 
 def pulse(connection: apsw.Connection, now: datetime) -> None:

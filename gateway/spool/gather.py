@@ -15,6 +15,7 @@ from gateway.core.work import Delivery, Message
 from gateway.spool import questions, recent
 from gateway.spool.remote import owner
 from gateway.spool.rows import (
+    CONFIRMATION,
     CONSENT,
     CONVERSATION,
     DELIVERY,
@@ -44,7 +45,7 @@ _CLOSED = (
 _DELIVERY = DELIVERY + " WHERE d.id = ?"
 _BY_BOUNCE = DELIVERY + " WHERE d.bounce = ? AND d.bounce <> ''"
 _MESSAGE = MESSAGE + " WHERE m.id = ?"
-_CONFIRMATION = "SELECT employee, address, at, by FROM confirmation WHERE employee = ?"
+_CONFIRMATION = CONFIRMATION + " WHERE c.employee = ?"
 _SPENT = "SELECT segments FROM spent WHERE sender = ? AND period = ?"
 
 

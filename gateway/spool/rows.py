@@ -90,13 +90,13 @@ def packed(value: object) -> str:
 
 
 INBOUND = """
-SELECT i.seq, i.id, i.at, i.kind, i.door, i.peer, i.sender, i.envelope, r.raw FROM inbound AS i JOIN raw AS r ON
-  r.inbound = i.seq
+SELECT i.seq, i.id, i.at, i.kind, i.door, i.peer, i.sender, i.envelope, i.proven, r.raw FROM inbound AS i
+  JOIN raw AS r ON r.inbound = i.seq
 """
 
 
 def inbound_row(inbound: Inbound) -> Row:
-    """id, at, kind, door, peer, sender, phone, envelope."""
+    """id, at, kind, door, peer, sender, phone, envelope, proven."""
     at = stamp(inbound.at)
     if isinstance(inbound, InboundMail):
         return (
@@ -108,14 +108,15 @@ def inbound_row(inbound: Inbound) -> Row:
             inbound.sender,
             None,
             _envelope(inbound.envelope),
+            inbound.proven,
         )
     author = inbound.event.author if isinstance(inbound.event, TextIn) else None
-    return inbound.id, at, "hook", "", inbound.provider, "", author, _event(inbound.event)
+    return inbound.id, at, "hook", "", inbound.provider, "", author, _event(inbound.event), ""
 
 
 def inbound_of(row: Row) -> Inbound:
     """Reads a row of INBOUND."""
-    _, id_, at, kind, door, peer, sender, envelope, raw = row
+    _, id_, at, kind, door, peer, sender, envelope, proven, raw = row
     read = json.loads(envelope)
     if kind == "hook":
         return InboundHook(id=id_, at=moment(at), provider=peer, event=_event_of(read), raw=raw)
@@ -128,6 +129,7 @@ def inbound_of(row: Row) -> Inbound:
         sender=sender,
         envelope=Envelope(recipients=recipients, **read),
         raw=raw,
+        proven=proven,
     )
 
 
@@ -265,9 +267,13 @@ def conversation_of(row: Row) -> Conversation:
     return Conversation(**{**fields, "references": tuple(json.loads(fields["references"]))})
 
 
+CONFIRMATION = "SELECT c.employee, c.address, c.at, c.by, c.works, c.how, c.note FROM confirmation AS c"
+
+
 def confirmation_of(row: Row) -> Confirmation:
-    """Reads employee, address, at, by."""
-    return Confirmation(employee=row[0], address=row[1], at=moment(row[2]), by=row[3])
+    """Reads a row of CONFIRMATION."""
+    fields = named(CONFIRMATION, row)
+    return Confirmation(**{**fields, "works": bool(fields["works"])})
 
 
 @functools.cache

@@ -16,7 +16,8 @@ from gateway.spool import questions
 from gateway.spool.rows import Shown, every, one, shown
 
 _INBOUND = """
-SELECT 'inbound' AS what, at, id, kind, door, peer, sender, phone, envelope, planned_at, parked, note FROM inbound
+SELECT 'inbound' AS what, at, id, kind, door, peer, sender, phone, envelope, proven, planned_at, parked,
+  note FROM inbound
   WHERE id = ?
 """
 _MESSAGE = """

@@ -66,7 +66,7 @@ SELECT id, sender, phone, job, number, subject, message_id, reply_to, opened_at,
 """
 _TALKS = _TALK_COLUMNS + " ORDER BY closes_at DESC LIMIT :limit OFFSET :offset"
 _TALKS_OF = _TALK_COLUMNS + " WHERE phone = :phone ORDER BY closes_at DESC LIMIT :limit OFFSET :offset"
-_CONFIRMATIONS = "SELECT employee, address, at, by FROM confirmation ORDER BY employee"
+_CONFIRMATIONS = "SELECT employee, address, at, by, works, how, note FROM confirmation ORDER BY employee"
 _USAGE = """
 SELECT sender, period, segments FROM spent WHERE :sender IS NULL OR sender = :sender ORDER BY period DESC, sender
   LIMIT :limit OFFSET :offset
@@ -148,7 +148,7 @@ def conversations(
 
 def confirmations(connection: apsw.Connection) -> list[Shown]:
     """Which employees' carrier addresses work, on whose word."""
-    return shown(connection, _CONFIRMATIONS)
+    return [{**row, "works": bool(row["works"])} for row in shown(connection, _CONFIRMATIONS)]
 
 
 def usage(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -24,6 +25,7 @@ from spooled import (
     status_hook,
 )
 
+from gateway.core.facts import Needs
 from gateway.core.model import Confirmation, Fate, Kind
 from gateway.core.work import Plan, Writes
 from gateway.ports import Budget, Spool
@@ -159,12 +161,31 @@ async def test_ledger_conversations_confirmations_and_usage_are_shown(spool: Spo
     assert [row["id"] for row in await spool.find("conversations")] == ["talk1"]
     assert await spool.find("conversations", phone=BEN) == []
     assert await spool.find("confirmations") == [
-        {"employee": "alice", "address": "x@carrier.example", "at": "2026-11-23T17:00:00Z", "by": "admin"}
+        {
+            "employee": "alice",
+            "address": "x@carrier.example",
+            "at": "2026-11-23T17:00:00Z",
+            "by": "admin",
+            "works": True,
+            "how": "admin",
+            "note": "",
+        }
     ]
     assert await spool.find("usage", sender="jobs") == [
         {"sender": "jobs", "period": "2026-11-23", "segments": 3},
         {"sender": "jobs", "period": "2026-11", "segments": 3},
     ]
+
+
+async def test_the_newest_word_about_an_address_stands_whichever_was_committed_last(spool: Spool, clock) -> None:
+    works = Confirmation(employee="alice", address="x@carrier.example", at=NOON, by="admin")
+    gone = replace(works, at=NOON + timedelta(hours=1), by="bounce", works=False, how="bounce", note="550 5.1.1 nobody")
+    await spool.write(Writes(confirmations=(works,)))
+    await spool.write(Writes(confirmations=(gone,)))
+    await spool.write(Writes(confirmations=(works,)))
+
+    found = await spool.gather(Needs(employees=frozenset({"alice"})))
+    assert found.confirmations == {"alice": gone}
 
 
 async def test_the_raw_bytes_of_an_inbound_are_shown_as_latin_1_until_retention_takes_them(spool: Spool, clock) -> None:
