@@ -10,6 +10,7 @@ from typing import Protocol
 
 from gateway.core.model import Door
 from gateway.doors import Host
+from gateway.intake.throttle import Throttle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,3 +116,4 @@ class Terms:
     tls: ssl.SSLContext | None
     implicit_tls: bool
     crowd: Crowd
+    throttle: Throttle

@@ -114,6 +114,12 @@ class Session(Dialog):
     async def _log_in(self, credentials: LoginPassword) -> None:
         username = credentials.login.decode("utf-8", "replace")
         shown = "".join(c if c.isprintable() else "?" for c in username)[:100]
+        throttle = self.terms.throttle
+        wait = throttle.wait(self.peer, username)
+        if wait:
+            # Not looked at: neither does it tell whether the password was right.
+            await self._no_login(shown, "throttled", f"454 4.7.0 Too many failed logins, try again in {wait:.0f} s")
+            return
         try:
             name = await self.terms.host.login(self.peer, username, credentials.password)
         except SpoolUnavailable:
@@ -121,12 +127,17 @@ class Session(Dialog):
             return
         if name is not None:
             self._login = name
+            throttle.succeeded(self.peer, username)
             emit("login.accepted", peer=self.peer, username=shown, sender=name)
             await self.push("235 2.7.0 Welcome")
             return
+        throttle.failed(self.peer, username)
+        await self._no_login(shown, "wrong", "535 5.7.8 Wrong name or password")
+
+    async def _no_login(self, username: str, reason: str, answer: str) -> None:
         self._failed_logins += 1
-        emit("login.failed", peer=self.peer, username=shown)
-        await self.push("535 5.7.8 Wrong name or password")
+        emit("login.failed", peer=self.peer, username=username, reason=reason)
+        await self.push(answer)
         if self._failed_logins >= self.limits.failed_logins:
             raise Cut("421 4.7.0 Too many failed logins", "failed logins")
 

@@ -15,6 +15,7 @@ from gateway.core.model import Door
 from gateway.doors import Host
 from gateway.intake.limits import Crowd, Limits, Terms
 from gateway.intake.session import Session
+from gateway.intake.throttle import Throttle
 
 __all__ = ["Limits", "MailDoor"]
 
@@ -36,6 +37,7 @@ class MailDoor:
             tls=tls,
             implicit_tls=False,
             crowd=self._crowd,
+            throttle=Throttle(),
         )
 
     @property

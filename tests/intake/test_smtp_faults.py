@@ -122,6 +122,22 @@ async def test_a_login_is_logged_with_peer_and_name(house: House, events: Events
     assert house.host.kept[0].visit.login == "sender-shop"
 
 
+async def test_after_five_wrong_passwords_even_the_right_one_must_wait_on_every_connection(
+    house: House, events: Events
+) -> None:
+    house.host.networks.add("127.0.0.1")
+    bad = base64.b64encode(b"\0shop\0hammer").decode()
+    for tries in (3, 2):
+        async with await connect(house.port) as client:
+            for _ in range(tries):
+                assert (await client.say(f"AUTH PLAIN {bad}")).startswith("535 5.7.8")
+    async with await connect(house.port) as client:
+        assert (await client.say(LOGIN)).startswith("454 4.7.0 Too many failed logins, try again in 1 s")
+
+    reasons = [e["reason"] for e in events if e["event"] == "login.failed"]
+    assert reasons == ["wrong"] * 5 + ["throttled"]
+
+
 async def test_a_client_that_leaves_during_the_commit_does_not_stop_it(
     client: Client, house: House, eventually: Callable[[Callable[[], bool]], Awaitable[None]]
 ) -> None:

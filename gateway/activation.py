@@ -1,0 +1,53 @@
+"""Listening sockets that systemd opened for us (sd_listen_fds(3)): the daemon then needs no right to ports below 1024,
+and clients that knock during a restart wait for it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from gateway.config import Listener
+
+_FIRST_FD = 3  # SD_LISTEN_FDS_START
+_ANYWHERE = ("0.0.0.0", "::")
+
+
+class Passed:
+    """The sockets, each taken by the listener of config.toml that has its port."""
+
+    def __init__(self) -> None:
+        """Takes the sockets over: the variables that name them are removed, so that no child claims them too."""
+        owner = os.environ.pop("LISTEN_PID", "")
+        count = os.environ.pop("LISTEN_FDS", "")
+        os.environ.pop("LISTEN_FDNAMES", None)
+        ours = owner == str(os.getpid()) and count.isdigit()
+        self._sockets = [socket.socket(fileno=_FIRST_FD + n) for n in range(int(count))] if ours else []
+        for one in self._sockets:
+            one.set_inheritable(False)
+            one.setblocking(False)
+
+    def take(self, listener: Listener) -> socket.socket | None:
+        """The socket for `listener`: at its port, and at its address or every address; None = it is to be bound."""
+        for one in self._sockets:
+            host, port = _place(one)
+            if port == listener.port and (host == listener.host or host in _ANYWHERE):
+                self._sockets.remove(one)
+                return one
+        return None
+
+    def left(self) -> list[str]:
+        """The addresses of sockets that no listener took, which are closed: who knocks there is not kept waiting."""
+        places = [str(Listener(*_place(one))) for one in self._sockets]
+        for one in self._sockets:
+            one.close()
+        self._sockets.clear()
+        return places
+
+
+def _place(one: socket.socket) -> tuple[str, int]:
+    """Address and port; port 0 of what takes no connections by TCP."""
+    if one.family not in (socket.AF_INET, socket.AF_INET6) or one.type != socket.SOCK_STREAM:
+        return str(one.getsockname()), 0
+    host, port = one.getsockname()[:2]
+    return str(host), int(port)
