@@ -13,7 +13,7 @@ import click
 
 from gateway.cli.common import UNAVAILABLE, fail, json_option
 from gateway.simulator.hooks import is_loopback
-from gateway.simulator.journal import Called, Entry, Mailed, Posted, Texted, Turned, as_json
+from gateway.simulator.journal import Called, Entry, Mailed, Posted, Sent, Texted, Turned, as_json
 from gateway.simulator.world import World
 
 
@@ -94,6 +94,8 @@ def line(entry: Entry) -> str:
         case Mailed():
             rcpts = ", ".join(rcpt.address for rcpt in entry.rcpt_to)
             words = f"mail    <{entry.mail_from}> -> {rcpts}: {entry.text} [{entry.answer or 'no answer'}]"
+        case Sent():
+            words = f"carrier <{entry.mail_from}> -> {entry.to}: {entry.text} [{entry.answer or entry.note}]"
         case Turned():
             words = f"mail    <{entry.mail_from}> -> {entry.address} [{entry.answer or 'dropped'}]"
     plain = "".join(c if c.isprintable() else " " for c in words)

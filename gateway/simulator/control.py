@@ -6,11 +6,17 @@
     POST /simulator/text    {"from", "to", "body", "missed", "media": [{"kind", "data" in base64}]}    a customer texts,
                             perhaps with pictures; answers the webhook's status
     POST /simulator/again   {"sid"}                                    the webhook of an inbound text once more
-    POST /simulator/fail    {"at": "twilio"|"mail", "fault", "count", "to", "number", "seconds"}    see faults.py
+    POST /simulator/answer  {"phone": ADDRESS, "body", "form", "from", "to", "signed", "results", "media"}    an
+                            employee texts back, and his carrier mails it; see Answer in carrier_mails.py
+    POST /simulator/report  {"to": ADDRESS, "form", "words"}           a carrier reports on the newest mail to ADDRESS
+    POST /simulator/key     {"domain", "selector", "private" in PEM}   what that carrier's domain signs with
+    POST /simulator/fail    {"at": "twilio"|"mail", "fault", "count", "to", "number", "seconds", "words"}    see
+                            faults.py
     POST /simulator/script  {"phone", "statuses", "code", ...}         phone "" = all; see Script in phones.py
     POST /simulator/account {"full": [NUMBER], "pair_limit", "retries", and true or false for "confirms", "blocks",
                             "advanced_opt_out", "magic_numbers", "fetches_media"}         what the account is like
-    POST /simulator/hooks   {"public_url", "hooks", "list_lag_seconds"}    where the gateway is; when texts are listed
+    POST /simulator/hooks   {"public_url", "hooks", "bounces_to": HOST:PORT of listen_public, "list_lag_seconds"}
+                            where the gateway is; when texts are listed
     POST /simulator/clear   {}                                         ends all faults and scripts
 
 Bodies are JSON objects; what is wrong with one is answered 400 with {"error"}.
@@ -26,6 +32,8 @@ from typing import Any
 
 from aiohttp import web
 
+from gateway.simulator.carrier import Key
+from gateway.simulator.carrier_mails import Answer
 from gateway.simulator.hooks import is_loopback
 from gateway.simulator.journal import Entry, Journal, as_json
 from gateway.simulator.mail import Relay
@@ -47,6 +55,9 @@ def routes(journal: Journal, twilio: Twilio, relay: Relay) -> list[web.RouteDef]
         web.get("/simulator/journal", control.entries),
         web.post("/simulator/text", _json(control.text)),
         web.post("/simulator/again", _json(control.again)),
+        web.post("/simulator/answer", _json(control.answer)),
+        web.post("/simulator/report", _json(control.report)),
+        web.post("/simulator/key", _json(control.key)),
         web.post("/simulator/fail", _json(control.fail)),
         web.post("/simulator/script", _json(control.script)),
         web.post("/simulator/account", _json(control.account)),
@@ -83,7 +94,7 @@ class Control:
     async def text(self, body: _Values) -> _Values:
         author, to, words = (str(body[key]) for key in ("from", "to", "body"))
         missed = body.get("missed") is True
-        media = [(str(one["kind"]), base64.b64decode(one["data"], validate=True)) for one in body.get("media", [])]
+        media = _media(body)
         status, text = await self._twilio.phones.customer_texts(author, to, words, media, missed=missed)
         return {"status": status, "sid": text.sid}
 
@@ -93,11 +104,27 @@ class Control:
             raise ValueError("sid is of no inbound text")
         return {"status": await self._twilio.phones.deliver(text)}
 
+    async def answer(self, body: _Values) -> _Values:
+        words, phone = str(body["body"]), str(body["phone"])
+        named = {key: str(body[key]) for key in ("form", "to", "results") if key in body}
+        author, signed = str(body.get("from", "")), body.get("signed") is True
+        answer = Answer(words=words, author=author, signed=signed, pictures=tuple(_media(body)), **named)
+        return as_json(await self._relay.answers(phone, answer))
+
+    async def report(self, body: _Values) -> _Values:
+        sent = await self._relay.reports(str(body["to"]), str(body.get("form", "failed")), str(body.get("words", "")))
+        return as_json(sent)
+
+    async def key(self, body: _Values) -> _Values:
+        domain, selector, private = (str(body[key]) for key in ("domain", "selector", "private"))
+        self._relay.carriers.keys[domain.lower()] = Key(selector=selector, private=private.encode())
+        return {}
+
     async def fail(self, body: _Values) -> _Values:
         faults = {"twilio": self._twilio.faults, "mail": self._relay.faults}[body.get("at", "twilio")]
         seconds = None if body.get("seconds") is None else float(body["seconds"])
-        to, number = str(body.get("to", "")), str(body.get("number", ""))
-        faults.add(str(body["fault"]), count=int(body.get("count", 1)), to=to, number=number, seconds=seconds)
+        named = {key: str(body[key]) for key in ("to", "number", "words") if key in body}
+        faults.add(str(body["fault"]), count=int(body.get("count", 1)), seconds=seconds, **named)
         return {}
 
     async def script(self, body: _Values) -> _Values:
@@ -133,6 +160,10 @@ class Control:
         base = str(body.get("hooks", hooks.base)).rstrip("/")
         if base and not is_loopback(base):
             raise ValueError("hooks must be on loopback")
+        door = str(body.get("bounces_to", self._relay.carriers.door))
+        if door and not is_loopback(f"http://{door}"):
+            raise ValueError("bounces_to must be on loopback")
+        self._relay.carriers.door = door
         hooks.base, hooks.public_url = base, str(body.get("public_url", hooks.public_url)).rstrip("/")
         self._twilio.list_lag_seconds = float(body.get("list_lag_seconds", self._twilio.list_lag_seconds))
         return {}
@@ -150,6 +181,11 @@ class Control:
             return await self._journal.wait(lambda: self._journal.entries[after:], seconds)
         except TimeoutError:
             return []
+
+
+def _media(body: _Values) -> list[tuple[str, bytes]]:
+    """Content types and bytes.  Raises KeyError, ValueError or TypeError."""
+    return [(str(one["kind"]), base64.b64decode(one["data"], validate=True)) for one in body.get("media", [])]
 
 
 def _json(act: Callable[[_Values], Awaitable[_Values]]) -> Callable[[web.Request], Awaitable[web.Response]]:

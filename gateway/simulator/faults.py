@@ -1,4 +1,4 @@
-"""What goes wrong on purpose, by name: `500-after`, `drop-after`, `550`."""
+"""What goes wrong on purpose, by name: `500-after`, `drop-after`, `550`, `greylist`, `bounce-vtext`."""
 
 from __future__ import annotations
 
@@ -18,15 +18,19 @@ from gateway.simulator.form import error
 class Fault:
     """One way to fail.  `stored`: the request has its effect, only the answer goes wrong."""
 
-    on: str  # Twilio: headers | post | list | fetch | media | cdn; mail: connect | rcpt | data
-    mode: str  # answer | drop | reset | late | silent
+    on: str  # Twilio: headers | post | list | fetch | media | cdn; mail: connect | greylist | rcpt | data
+    mode: str  # answer | drop | reset | late | silent | lost
     code: int = 0  # HTTP status or Twilio error code; SMTP reply code
     stored: bool = False
     html: bool = False  # the answer is a page of some proxy instead of Twilio's JSON
-    seconds: float = 1.0  # late: until the answer; 429: Retry-After
-    count: int = 1  # how many requests; 0 = until cleared
+    seconds: float = 1.0  # late: until the answer; 429: Retry-After; lost: until the report; greylist: how long
+    count: int = (
+        1  # how many requests, of greylist how many tries of each mail; 0 = until cleared or `seconds` are over
+    )
     to: str = ""  # only for this phone or mail address, or "@domain"; "" = anybody (for media: the text's To)
     number: str = ""  # only for texts by this number of ours; "" = any
+    words: str = ""  # mail: what follows the code, or what the report says; "" = the usual
+    report: str = ""  # mail: what comes back after the 250, see carrier_mails.REPORTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +80,24 @@ TWILIO = Kinds(
 )
 MAIL = Kinds(
     words={
+        # T-Mobile: community.t-mobile.com, "421 4.2.0 sender rejected", thread 116618
+        "aup": Fault(on="rcpt", mode="answer", code=421, words="4.2.0 sender rejected AUP#SNDR"),
+        "banned": Fault(on="data", mode="answer", code=544, words="5.7.1 rejecting banned content"),
+        "policy": Fault(on="data", mode="answer", code=550, words="5.7.1 From is not of the domain that sends"),
+        "greylist": Fault(on="greylist", mode="answer", code=451, words="4.7.1 greylisted, try again later"),
         "drop-rcpt": Fault(on="rcpt", mode="drop"),
         "drop-before": Fault(on="data", mode="drop"),
         "drop-after": Fault(on="data", mode="drop", stored=True),
         "late": Fault(on="data", mode="late", stored=True),
         "silent": Fault(on="data", mode="silent", stored=True),
+        "lost": Fault(on="data", mode="lost", stored=True),
+        "bounce": Fault(on="data", mode="lost", stored=True, report="failed"),
+        "bounce-policy": Fault(
+            on="data", mode="lost", stored=True, report="failed", words="550 5.7.1 message blocked as spam"
+        ),
+        "bounce-vtext": Fault(on="data", mode="lost", stored=True, report="vtext"),
+        "bounce-vzwpix": Fault(on="data", mode="lost", stored=True, report="vzwpix"),
+        "delayed": Fault(on="data", mode="lost", stored=True, report="delayed"),
     },
     codes={
         "": Fault(on="rcpt", mode="answer"),
@@ -98,7 +115,16 @@ class Faults:
         self._kinds = kinds
         self._waiting: list[Fault] = []
 
-    def add(self, name: str, *, count: int = 1, to: str = "", number: str = "", seconds: float | None = None) -> Fault:
+    def add(
+        self,
+        name: str,
+        *,
+        count: int = 1,
+        to: str = "",
+        number: str = "",
+        seconds: float | None = None,
+        words: str = "",
+    ) -> Fault:
         """Lets the next `count` requests (0: all, until cleared) for `to` and by `number` fail so.
 
         Raises ValueError for the name.
@@ -106,6 +132,8 @@ class Faults:
         fault = replace(self._kinds.named(name), count=count, to=to.lower(), number=number)
         if seconds is not None:
             fault = replace(fault, seconds=seconds)
+        if words:
+            fault = replace(fault, words=words)
         self._waiting.append(fault)
         return fault
 
@@ -119,6 +147,10 @@ class Faults:
                     self._waiting[at] = replace(fault, count=fault.count - 1)
                 return fault
         return None
+
+    def standing(self, on: str, to: str) -> Fault | None:
+        """The first fault for a request that comes now, not counted down."""
+        return next((fault for fault in self._waiting if fault.on == on and _matches(fault.to, to.lower())), None)
 
     def clear(self) -> None:
         self._waiting.clear()

@@ -57,17 +57,13 @@ class RcptTo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mailed:
-    """A mail that reached the end of DATA."""
+class _Mail:
+    """What every mail has."""
 
     at: datetime
     mail_from: str  # "" is the null sender
-    options: tuple[str, ...]  # of MAIL, as written: "ENVID=...", "SIZE=..."
-    rcpt_to: tuple[RcptTo, ...]
     raw: bytes = field(repr=False)
-    answer: str  # the SMTP reply; "" = none was given
-    taken: bool  # whether the mailbox or phone behind it has the mail now
-    login: str = ""  # the user name of AUTH
+    answer: str  # the SMTP reply that ended it; "" = none was given
 
     @property
     def message(self) -> EmailMessage:
@@ -83,11 +79,30 @@ class Mailed:
         except LookupError:  # an unknown charset
             return ""
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mailed(_Mail):
+    """A mail that reached the end of DATA."""
+
+    options: tuple[str, ...]  # of MAIL, as written: "ENVID=...", "SIZE=..."
+    rcpt_to: tuple[RcptTo, ...]
+    taken: bool  # whether it was taken over from the gateway
+    shown: bool = True  # whether the mailbox or phone behind it has it, where it was taken
+    login: str = ""  # the user name of AUTH
+
     def is_for(self, address: str) -> bool:
         """Whether a recipient is `address`, or lies in the domain when it begins with "@"; without case."""
         wanted = address.lower()
         mine = [rcpt.address.lower() for rcpt in self.rcpt_to]
         return any(rcpt.endswith(wanted) if wanted.startswith("@") else rcpt == wanted for rcpt in mine)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent(_Mail):
+    """A mail to the gateway, from a carrier: a report of its own, or what a phone wrote."""
+
+    to: str
+    note: str = ""  # why there was no answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +115,7 @@ class Turned:
     answer: str  # "" = the connection was dropped
 
 
-Entry = Posted | Texted | Called | Mailed | Turned
+Entry = Posted | Texted | Called | Mailed | Sent | Turned
 
 
 def as_json(entry: Entry) -> dict[str, object]:
@@ -120,7 +135,7 @@ def as_json(entry: Entry) -> dict[str, object]:
         elif isinstance(value, tuple):
             value = [list(part) if isinstance(part, tuple) else part for part in value]
         shown[each.name] = value
-    if isinstance(entry, Mailed):
+    if isinstance(entry, Mailed | Sent):
         shown |= {"subject": str(entry.message["Subject"] or ""), "text": entry.text}
     return shown
 

@@ -1,6 +1,7 @@
 """The shop's relay on loopback: behind it lie the carriers' gateways and every mailbox, told apart by recipient domain.
 
-It takes anything, from anybody, with faults on request.  A mail that it has answered 250 is in `mails`.
+It takes anything, from anybody, with faults on request.  A mail that it has taken over is in `mails`; whether a phone
+shows it is another matter, as with real carriers.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from typing import Any, AnyStr
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from gateway.simulator.carrier import Carriers
+from gateway.simulator.carrier_mails import Answer
 from gateway.simulator.faults import MAIL, Fault, Faults, pause
-from gateway.simulator.journal import Journal, Mailed, RcptTo, Turned
+from gateway.simulator.journal import Journal, Mailed, RcptTo, Sent, Turned
 
 _MAIL = re.compile(r"FROM: *<(?P<path>[^<>]*)>(?P<options>(?: +\S+)*) *", re.IGNORECASE)
 _RCPT = re.compile(r"TO: *<(?P<path>[^<>]+)>(?P<options>(?: +\S+)*) *", re.IGNORECASE)
@@ -39,9 +42,11 @@ class Relay:
         self.port = port
         self.faults = Faults(MAIL)
         self.journal = journal
-        self.mails: list[Mailed] = []  # those that arrived, oldest first
+        self.carriers = Carriers(journal)
+        self.mails: list[Mailed] = []  # those that were taken over, oldest first
         self.end = asyncio.Event()
         self.talks: set[Talk] = set()
+        self._tries: dict[tuple[str, str, str], tuple[float, int]] = {}  # greylisted: when first, and how often
 
     async def __aenter__(self) -> Relay:
         """Listens.  Raises OSError when the port is taken."""
@@ -57,10 +62,27 @@ class Relay:
         for talk in open_talks:
             talk.cut()
         await asyncio.gather(*(talk.task for talk in open_talks), return_exceptions=True)
+        await self.carriers.close()
 
     def to(self, address: str) -> list[Mailed]:
         """The mails for `address`, or for a domain when it begins with "@"."""
         return [mail for mail in self.mails if mail.is_for(address)]
+
+    def shown(self, address: str) -> list[Mailed]:
+        """Those of them that the phone or mailbox shows."""
+        return [mail for mail in self.to(address) if mail.shown]
+
+    async def answers(self, address: str, answer: Answer) -> Sent:
+        """What the phone at `address` texts back to the newest text that it shows.  Raises ValueError."""
+        shown = self.shown(address)
+        return await self.carriers.answers(answer, shown[-1] if shown else None, address)
+
+    async def reports(self, address: str, form: str, words: str = "") -> Sent:
+        """A report on the newest mail to `address`.  Raises ValueError."""
+        taken = self.to(address)
+        if not taken:
+            raise ValueError(f"no mail to {address} was taken")
+        return await self.carriers.reports(taken[-1], form, words)
 
     async def handle_EHLO(  # noqa: N802  # aiosmtpd finds it by this name
         self, _server: SMTP, session: Session, _envelope: Envelope, hostname: str, lines: list[str]
@@ -71,9 +93,11 @@ class Relay:
     async def handle_DATA(self, server: Talk, session: Session, envelope: Envelope) -> str:  # noqa: N802
         fault = next((found for to in envelope.rcpt_tos if (found := self.faults.take("data", to))), None)
         answer = f"250 2.0.0 queued as {secrets.token_hex(6)}"
-        if fault and fault.mode != "late":
+        if fault and fault.mode not in ("late", "lost"):
             answer = reply(fault) if fault.mode == "answer" else ""
-        self._keep(session, envelope, answer, taken=fault is None or fault.stored)
+        mail = self._keep(session, envelope, answer, fault)
+        if fault and fault.report:
+            self.carriers.will_report(mail, fault.report, fault.words, fault.seconds)
         if fault and fault.mode in ("late", "silent"):
             await pause(self.end, fault.seconds if fault.mode == "late" else None)
         if not answer:
@@ -84,7 +108,19 @@ class Relay:
         self.journal.surprise(f"the relay failed: {error!r}")
         return "451 4.3.0 try again later"
 
-    def _keep(self, session: Session, envelope: Envelope, answer: str, *, taken: bool) -> None:
+    def greylisted(self, peer: str, mail_from: str, to: str) -> Fault | None:
+        """The fault of a recipient that must be tried again, from the same host and with the same envelope."""
+        fault = self.faults.standing("greylist", to)
+        if fault is None:
+            return None
+        now = asyncio.get_running_loop().time()
+        began, tries = self._tries.get((peer, mail_from, to), (now, 0))
+        self._tries[peer, mail_from, to] = began, tries + 1
+        over = tries >= fault.count if fault.count else tries and now - began >= fault.seconds
+        return None if over else fault
+
+    def _keep(self, session: Session, envelope: Envelope, answer: str, fault: Fault | None) -> Mailed:
+        taken = fault is None or fault.stored
         raw = envelope.original_content or b""
         if _BARE.search(raw):
             self.journal.surprise("a mail with a bare CR or LF")
@@ -99,11 +135,13 @@ class Relay:
             raw=raw,
             answer=answer,
             taken=taken,
+            shown=taken and (fault is None or fault.mode != "lost"),
             login=str(session.auth_data or ""),
         )
         if taken:
             self.mails.append(mail)
         self.journal.note(mail)
+        return mail
 
 
 class Talk(SMTP):
@@ -185,7 +223,9 @@ class Talk(SMTP):
             return
         if not await self._known(found["options"], _RCPT_KEYS):
             return
-        fault = self._relay.faults.take("rcpt", found["path"])
+        peer = self.transport.get_extra_info("peername")[0] if self.transport else ""
+        fault = self._relay.greylisted(peer, self.envelope.mail_from, found["path"])
+        fault = fault or self._relay.faults.take("rcpt", found["path"])
         if fault:
             await self._turn_away(found["path"], fault)
             return
@@ -212,7 +252,7 @@ class Talk(SMTP):
 
 def reply(fault: Fault) -> str:
     """The SMTP reply of a fault that answers."""
-    return f"{fault.code} {_SAID.get(fault.code) or f'{fault.code // 100}.0.0 not now'}"
+    return f"{fault.code} {fault.words or _SAID.get(fault.code) or f'{fault.code // 100}.0.0 not now'}"
 
 
 def _anybody(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, auth: Any) -> AuthResult:

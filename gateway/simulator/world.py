@@ -11,9 +11,10 @@ from typing import TypeVar
 
 from gateway.simulator import control
 from gateway.simulator.account import Account, OwnNumber
+from gateway.simulator.carrier_mails import Answer
 from gateway.simulator.flowroute import Flowroute
 from gateway.simulator.hooks import Hooks
-from gateway.simulator.journal import Journal, Mailed
+from gateway.simulator.journal import Journal, Mailed, Sent
 from gateway.simulator.lookup import Lookups
 from gateway.simulator.mail import Relay
 from gateway.simulator.texts import Text
@@ -82,8 +83,9 @@ class World:
     async def __aexit__(self, *_: object) -> None:
         await self._rooms.aclose()
 
-    def reach(self, hooks: str) -> None:
-        """Says where the gateway's public listener is: http://127.0.0.1:PORT."""
+    def reach(self, hooks: str, door: str = "") -> None:
+        """Says where the gateway's public listener is, http://127.0.0.1:PORT, and its listen_public, 127.0.0.1:PORT."""
+        self.mail.carriers.door = door or self.mail.carriers.door
         self.twilio.hooks.base = hooks
         if self.flowroute is not None:
             self.flowroute.hooks.base = hooks
@@ -94,7 +96,7 @@ class World:
 
     @property
     def mails(self) -> list[Mailed]:
-        """The mails that arrived, oldest first."""
+        """The mails that were taken over, oldest first."""
         return self.mail.mails
 
     @property
@@ -115,6 +117,13 @@ class World:
         """
         status, _ = await self.twilio.phones.customer_texts(phone, number, body, media, missed=missed)
         return status
+
+    async def employee_answers(self, address: str, answer: Answer) -> Sent:
+        """What the phone at that carrier's address texts back to the newest text that it shows, or to `answer.to`.
+
+        Raises ValueError.
+        """
+        return await self.mail.answers(address, answer)
 
     async def wait(self, predicate: Callable[[World], T], seconds: float = 10) -> T:
         """The first true answer of `predicate`, asked at once and after every change.

@@ -7,6 +7,7 @@ import smtplib
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from simulated import ACCOUNT, PHONE, TOKEN
 from twilio.rest import Client
 
 from gateway.cli.simulate import command, line
-from gateway.simulator.journal import Mailed, RcptTo, Turned
+from gateway.simulator.journal import Mailed, RcptTo, Sent, Turned
 
 RUN = [sys.executable, "-c", "from gateway.cli.simulate import command; command()()"]
 
@@ -89,3 +90,12 @@ def test_a_line_has_no_control_characters(noon: datetime) -> None:
 
     assert line(mail)[8:] == "  mail    <> -> b@shop.example:  [2Jtwo lines [no answer]"
     assert line(turned)[8:] == "  mail    <a@shop.example> -> b@shop.example [550 no]"
+
+
+def test_what_a_carrier_writes_back_is_a_line_too(noon: datetime) -> None:
+    raw = b"Content-Type: text/plain\r\n\r\nOn my way\r\n"
+    sent = Sent(at=noon, mail_from="2025550102@vtext.com", to="r-x@sms.example", raw=raw, answer="250 ok")
+    lost = replace(sent, answer="", note="nobody said where")
+
+    assert line(sent)[8:] == "  carrier <2025550102@vtext.com> -> r-x@sms.example: On my way [250 ok]"
+    assert line(lost)[8:] == "  carrier <2025550102@vtext.com> -> r-x@sms.example: On my way [nobody said where]"
