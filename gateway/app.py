@@ -12,15 +12,15 @@ from typing import Any, TypeVar
 
 from prometheus_client import Gauge
 
+from gateway.activation import Passed
 from gateway.config import Config, ConfigError, Listener, load
 from gateway.core.model import Consent, Door
-from gateway.core.rules import Rules
 from gateway.core.work import Writes
 from gateway.courier.flowroute_hook import FlowrouteHooks
 from gateway.courier.twilio_hook import TwilioHooks
 from gateway.doors import HookReader
 from gateway.events import REGISTRY, emit, fault
-from gateway.house import GRACE_SECONDS, House, StartError, open_spool, owned, tls_context
+from gateway.house import GRACE_SECONDS, House, StartError, open_spool, owned, read_by, tls_context
 from gateway.intake.control import ControlDoor
 from gateway.intake.smtp import Limits, MailDoor
 from gateway.intake.webhook import AdminDoor, WebDoor
@@ -30,7 +30,7 @@ from gateway.ports import SpoolUnavailable
 GAUGE_SECONDS = 5.0
 CLOSE_SECONDS = 35.0  # all of it: systemd's TimeoutStopSec is 45
 # Read at the start alone.
-_FIXED = ("state", "database", "smtp", "http", "relay", "twilio", "flowroute", "dns_servers", "retention")
+_FIXED = ("state", "database", "smtp", "http", "relay", "twilio", "flowroute", "dns_servers", "dns_watch", "retention")
 _SIZE = Gauge("gateway_queue", "Rows and bytes of the store, see docs/metrics.md", ["what"], registry=REGISTRY)
 _OPEN = Gauge("gateway_smtp_sessions", "Open SMTP sessions", registry=REGISTRY)
 T = TypeVar("T")
@@ -65,6 +65,7 @@ class Serving:
             max_connections=config.http.max_connections,
         )
         self.ports: dict[str, list[str]] = {}
+        self._passed = Passed()
         self._signal = asyncio.Event()
         self._loops: asyncio.Task[None] | None = None
         self._background: set[asyncio.Task[None]] = set()
@@ -90,6 +91,8 @@ class Serving:
         await self._listen("smtp", smtp.listen, Door.SUBMISSION, implicit=False)
         await self._listen("smtp_tls", smtp.listen_tls, Door.SUBMISSION, implicit=True)
         await self._listen("smtp_public", smtp.listen_public, Door.PUBLIC, implicit=False)
+        for place in self._passed.left():
+            emit("config.warned", file=str(house.config.path), note=f"closed {place}, a socket for no [smtp] listener")
         for name, listener, door in (("http", http.public, self.web), ("admin", http.admin, self.admin)):
             if listener is not None:
                 port = await _bound(listener, door.listen(listener.host, listener.port))
@@ -98,13 +101,19 @@ class Serving:
 
     async def _listen(self, name: str, listeners: Sequence[Listener], door: Door, *, implicit: bool) -> None:
         for one in listeners:
-            port = await _bound(one, self.mail.listen(one.host, one.port, door, implicit_tls=implicit))
+            opened = self._passed.take(one)
+            if opened is None:
+                opening = self.mail.listen(one.host, one.port, door, implicit_tls=implicit)
+            else:
+                opening = self.mail.listen_on(opened, door, implicit_tls=implicit)
+            port = await _bound(one, opening)
             self.ports.setdefault(name, []).append(str(Listener(one.host, port)))
 
     async def run(self) -> None:
         """Serves until SIGTERM or SIGINT; SIGHUP reads the rules anew."""
         self._spawn(self.house.catch_up.run())
         self._spawn(self.house.almanac.run())
+        self._spawn(self.house.watch.run())
         notify("READY=1", f"STATUS=listening on {', '.join(p for ports in self.ports.values() for p in ports)}")
         assert self._loops is not None
         watching = asyncio.create_task(self._watch())
@@ -127,8 +136,8 @@ class Serving:
             emit("config.rejected", error=str(error))
             return
         old, self.house.config = self.house.config, fresh
-        if _read_by(fresh.rules) != _read_by(old.rules):
-            self.house.reader.configure(*_read_by(fresh.rules))
+        if read_by(fresh.rules) != read_by(old.rules):
+            self.house.reader.configure(*read_by(fresh.rules))
         self._spawn(self._enter_employees())
         self._renew_certificate(fresh)
         needs_restart = [name for name in _FIXED if getattr(fresh, name) != getattr(self._begun_with, name)]
@@ -210,11 +219,6 @@ class Serving:
         if self.mail.stopping:
             reasons.append("the daemon is stopping")
         return reasons
-
-
-def _read_by(rules: Rules) -> tuple[tuple[str, ...], str, tuple[str, ...], tuple[str, ...]]:
-    """What the reader must know of the rules."""
-    return rules.text.cut_after, rules.text.job, rules.job_patterns, rules.template_patterns
 
 
 def _hooks(house: House) -> dict[str, HookReader]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from email.message import Message
 from typing import Any
 from urllib.parse import unquote, unquote_to_bytes
 
 from gateway import picture
-from gateway.core import header, parts
+from gateway.core import carrier_answer, header, parts
 from gateway.core.model import Picture, Unreadable
 
 MOST_FILES = 10  # Twilio: media of one text
@@ -22,7 +22,6 @@ _PLAIN_NAME = re.compile(r"\b(?:file)?name\s{0,9}=\s{0,9}(?:\"([^\"]{0,500})\"|(
 _LONG_NAME = re.compile(r"\b(?:file)?name\*\d{0,3}\*?\s{0,9}=\s{0,9}\"?([^\s;\"]{1,500})", re.IGNORECASE)
 _CHARSET = re.compile(r"[\w-]{0,40}'[\w-]{0,20}'")
 _UNCLEAN = re.compile(r"[^A-Za-z0-9-]+")
-_IMAGE_ENDS = (".jpg", ".jpeg", ".jpe", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif")
 
 
 def count(raw: bytes) -> int:
@@ -30,18 +29,19 @@ def count(raw: bytes) -> int:
     return sum(1 for _ in _candidates(raw))
 
 
-def attached(raw: bytes) -> tuple[Picture, ...]:
+def attached(raw: bytes, most_bytes: int = 0, *, reply_domains: Container[str] = ()) -> tuple[Picture, ...]:
     """The images and PDFs attached to a mail, in its order, each as picture.fitted makes it; at most 10, the images of
-    at most 5 MB in all.  One that cannot be had has a `problem` and no data.
+    at most 5 MB in all.  One that cannot be had has a `problem` and no data.  Of a text that a carrier sent on from one
+    of `reply_domains` they are the person's pictures, attached or not.  `most_bytes` of one image, 0 = 600 kB.
     """
     found: list[Picture] = []
     room = _ALL_BYTES
-    for part, name in _candidates(raw):
+    for part, name in _candidates(raw, reply_domains):
         if len(found) == MOST_FILES:
             break
         payload = part.get_payload(decode=True)
         data = payload if isinstance(payload, bytes) else b""
-        one = picture.fitted(data, _stem(name), len(found) + 1)
+        one = picture.fitted(data, _stem(name), len(found) + 1, most_bytes)
         if one is None:
             continue
         if one.kind.startswith("image/") and len(one.data) > room:
@@ -51,7 +51,7 @@ def attached(raw: bytes) -> tuple[Picture, ...]:
     return tuple(found)
 
 
-def _candidates(raw: bytes) -> Iterator[tuple[Message, str]]:
+def _candidates(raw: bytes, reply_domains: Container[str] = ()) -> Iterator[tuple[Message, str]]:
     """The attachments that may be images or PDFs, with the names that they were given.
 
     What the HTML shows in its place is a part of the words; so is an image that has no name and was not attached.
@@ -59,13 +59,17 @@ def _candidates(raw: bytes) -> Iterator[tuple[Message, str]]:
     message = parts.parse(raw)
     if isinstance(message, Unreadable):
         return
+    author, _ = header.mailbox(parts.first(parts.fields(message), "from"))
+    if carrier_answer.texted(author, reply_domains):
+        yield from ((part, _named(parts.fields(part))) for part in carrier_answer.pictures(message))
+        return
     leaves = [part for part, _ in parts.leaves(message) if not part.is_multipart()]
     shown = _shown(leaves)
     for part in leaves:
         fields = parts.fields(part)
         disposition = parts.first(fields, "content-disposition")
         attached = disposition.strip().lower().startswith("attachment")
-        name = _given(disposition) or _given(parts.first(fields, "content-type"))
+        name = _named(fields)
         kind = part.get_content_type()
         image = kind.startswith("image/") or (kind == "application/octet-stream" and name.lower().endswith(_IMAGE_ENDS))
         pdf = kind in ("application/pdf", "application/x-pdf") or name.lower().endswith(".pdf")
@@ -81,6 +85,10 @@ def _shown(leaves: list[Message]) -> frozenset[bytes]:
         payload: Any = part.get_payload(decode=True) if part.get_content_type() == "text/html" else b""
         found.update(unquote_to_bytes(i) for i in _CID.findall(payload[:_HTML_BYTES]))
     return frozenset(found)
+
+
+def _named(fields: parts.Fields) -> str:
+    return _given(parts.first(fields, "content-disposition")) or _given(parts.first(fields, "content-type"))
 
 
 def _given(field: str) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from gateway import tell
-from gateway.core import lookup, notice, timing, verdict
+from gateway.core import another, gone, lookup, notice, timing, verdict
 from gateway.core.facts import Facts, Needs
 from gateway.core.model import Fate, Kind, Phone
 from gateway.core.rules import Rules
@@ -79,12 +79,28 @@ class Deliverer:
         self._taken((), later=True)
         return None
 
+    async def overdue(self, delivery: Delivery, why: str) -> bool:
+        """Ends a text that its way holds for too long, without an attempt; False = it waits on.
+
+        `why` is what is wrong with the way.
+        """
+        rules, now = self._rules(), self._clock.now()
+        facts = await self._facts(delivery)
+        message = facts.messages.get(delivery.message)
+        ended = self._ended(delivery, message, facts, rules, now)
+        ended = ended or verdict.overdue(delivery, message, why, facts, rules, now)
+        if ended is not None:
+            await self._settle(delivery, ended)
+        return ended is not None
+
     async def _facts(self, delivery: Delivery) -> Facts:
         phones = frozenset({delivery.phone}) if delivery.phone else frozenset[Phone]()
         people = frozenset(e.name for e in map(self._rules().employee_at, self._rules().alarm_to) if e is not None)
+        people |= {delivery.person} - {""}
         # A reply may have to go to another mailbox, whose bounces come to an address of their own.
         fresh = 1 if delivery.kind is Kind.REPLY else 0
-        wanted = Needs(phones=phones, deliveries=frozenset({delivery.id}), employees=people, fresh=fresh)
+        deliveries = frozenset({delivery.id, another.fallback_id(delivery)} - {""})
+        wanted = Needs(phones=phones, deliveries=deliveries, employees=people, fresh=fresh)
         facts = await self._spool.gather(wanted)
         message = facts.messages.get(delivery.message)
         if delivery.conversational and message is not None and message.conversation:
@@ -94,6 +110,9 @@ class Deliverer:
     def _ended(
         self, delivery: Delivery, message: Message | None, facts: Facts, rules: Rules, now: datetime
     ) -> Settlement | None:
+        superseded = verdict.superseded(delivery, facts)
+        if superseded is not None:
+            return superseded
         if now >= delivery.expires_at:
             return verdict.expired(delivery, message, rules, now, outcome="expired")
         if delivery.parcel is None:
@@ -218,15 +237,24 @@ class Deliverer:
     async def down(self, delivery: Delivery, outcome: Deferred) -> None:
         """A way out is at fault: the admin hears of it once a day."""
         day = self._clock.now().astimezone(self._rules().timezone)
-        remedy = "check [relay]" if not delivery.number else f"check [{delivery.courier}] and the account"
+        paid = delivery.courier in verdict.PAID
+        remedy = f"check [{delivery.courier}] and the account" if paid else "check [relay]"
+        other = (
+            "" if paid else "\nTexts to employees go by the provider after [policy] fallback_after, where that is open."
+        )
         text = (
             f"{outcome.reason}\n\nWhat it should bring waits, and is tried again by itself until it expires "
-            f"([policy] expires_after for texts): gateway queue list\nIf it does not mend: {remedy}.\n"
+            f"([policy] expires_after for texts): gateway queue list{other}\nIf it does not mend: {remedy}.\n"
         )
-        what = f"Texts by {delivery.courier} number {delivery.number}" if delivery.number else "Mails by the relay"
-        key = f"down.{delivery.number or delivery.courier}.{day:%Y-%m-%d}"
+        what = f"Texts by {delivery.courier} number {delivery.number}" if paid else "Mails by the relay"
+        key = f"down.{delivery.number if paid else delivery.courier}.{day:%Y-%m-%d}"
         facts = await self._facts(delivery)
-        await self._raise(key, f"{what} are paused", text, facts, by_relay=bool(delivery.number))
+        await self._raise(key, f"{what} are paused", text, facts, by_relay=paid)
+
+    async def shut_out(self, delivery: Delivery, outcome: Deferred | Refused) -> None:
+        """A carrier's domain refuses us: the admin hears of it once a day."""
+        key, subject, text = gone.shut_out(delivery, outcome.reason, self._rules(), self._clock.now())
+        await self._raise(key, subject, text, await self._facts(delivery), by_relay=False)
 
     async def _raise(self, key: str, subject: str, text: str, facts: Facts, *, by_relay: bool = True) -> None:
         rules, now = self._rules(), self._clock.now()

@@ -1,7 +1,8 @@
 """What is delivered when: a queue in memory for each way out, its pace, and its breaker.
 
-The relay and each of our numbers have a queue of their own, so that a slow one holds up nobody else.  A number is paced
-by segments; a way that is at fault is paused and keeps its queue in the spool.
+The relay, each carrier's domain and each of our numbers have a queue of their own, so that a slow one holds up nobody
+else.  A number is paced by segments, a domain by mails; a way that is at fault is paused and keeps its queue in the
+spool.  A relay at fault pauses the carriers with it.
 """
 
 from __future__ import annotations
@@ -13,22 +14,23 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from gateway.core import gone, timing
 from gateway.core.rules import Rules
 from gateway.core.verdict import PAID
-from gateway.core.work import Deferred, Delivery, MailParcel, Outcome
+from gateway.core.work import Accepted, Deferred, Delivery, MailParcel, Outcome, Refused
 from gateway.deliver import Deliverer
 from gateway.events import emit, fault
 from gateway.ports import Clock, MailCourier, Provider, Spool, SpoolUnavailable
-from gateway.way import MAIL, Item, Way, way_of
+from gateway.way import MAIL, Item, Way, pace, way_of
 
 IN_FLIGHT = 20  # requests at once per number; Twilio bounds an account, not a number
-MAILS_AT_ONCE = 4
+MAILS_AT_ONCE = 4  # by the relay, and to one carrier
+DIRECT_AT_ONCE = 2  # to one carrier's own hosts
 CLAIM = 200
 MAIL_BACKLOG = 1000
 MOST_BYTES = 32 << 20  # of mails in hand; more waits in the spool
-FAILING_SECONDS = 900.0  # a number whose texts fail after they were accepted: each try costs a text
 ALARM_AFTER = 5  # failures of a way in a row, about a minute
-PACED_SECONDS = 20  # how much paced work of one number is kept in memory
+PACED_SECONDS = 20  # how much paced work of one way is kept in memory
 
 
 class Dispatcher:
@@ -81,7 +83,7 @@ class Dispatcher:
                 self._next[delivery.id] = delivery
                 continue
             way = self._way(way_of(delivery))
-            if not way.takes(delivery) or (way.name == MAIL and self._bytes > MOST_BYTES):
+            if not way.takes(delivery) or (way.mail and self._bytes > MOST_BYTES):
                 self._more = True
                 self._spawn(self._give_back(delivery, self._clock.now(), "pacing"))
             else:
@@ -91,25 +93,24 @@ class Dispatcher:
 
     def _way(self, name: str) -> Way:
         if name not in self._ways:
-            number = self._rules().number(name)
-            rate = number.segments_per_second if number else 0.0
-            way = Way(name=name, bound=max(IN_FLIGHT, int(rate * PACED_SECONDS)) if number else MAIL_BACKLOG)
+            rules = self._rules()
+            rate = pace(name, rules)
+            way = Way(name=name, bound=max(IN_FLIGHT, int(rate * PACED_SECONDS)) if rate else MAIL_BACKLOG)
             self._ways[name] = way
-            for _ in range(MAILS_AT_ONCE if name == MAIL else IN_FLIGHT):
+            mails = DIRECT_AT_ONCE if way.carrier and rules.direct else MAILS_AT_ONCE
+            for _ in range(mails if way.mail else IN_FLIGHT):
                 self._spawn(self._worker(way))
+            if way.carrier:
+                self._way(MAIL)  # whose breaker is for all mails
         return self._ways[name]
 
-    def pause(self, number: str) -> None:
-        """Leaves one of our numbers alone for a while: the provider takes its texts, and they fail."""
-        found = self._rules().number(number)
-        if found is None:
-            return
-        way = self._way(number)
-        if way.open_until < time.monotonic() + FAILING_SECONDS / 2:
-            way.open_until = time.monotonic() + FAILING_SECONDS
-            way.failures, way.down = max(way.failures, 1), True  # the next text that is taken says that it works again
-            reason = "its texts fail after they were accepted"
-            emit("courier.down", courier=found.provider, number=number, reason=reason, code="")
+    def pause(self, name: str) -> None:
+        """Leaves one of our numbers, or a carrier ("@vtext.com"), alone for a while: its texts are taken, and fail."""
+        found = self._rules().number(name)
+        if name.startswith("@"):
+            self._way(name).shut("its texts come back: the carrier refuses us", "")
+        elif found is not None:
+            self._way(name).fails_later(found.provider)
 
     @property
     def tell_doubled(self) -> Callable[[Sequence[tuple[str, str, str]]], Awaitable[None]]:
@@ -149,7 +150,8 @@ class Dispatcher:
         """Takes due deliveries from the spool; answers how many seconds nothing more will be due."""
         full = frozenset(w.name for w in self._ways.values() if w.full)
         if self._bytes > MOST_BYTES:
-            full |= {MAIL}
+            carriers = (*self._rules().carriers.domains, *(w.name[1:] for w in self._ways.values() if w.carrier))
+            full |= {MAIL, *(f"@{domain}" for domain in carriers)}
         # Before the claim: what finds no room while it is taken sets it again.
         self._more = False
         now = self._clock.now()
@@ -198,11 +200,11 @@ class Dispatcher:
                     return
                 if self._stop.is_set():
                     continue
-                closed = way.closed_for(delivery)
-                if not closed:
+                closed = self._closing(way, delivery)
+                if closed is None:
                     self._reserve(way, delivery)
                 if way.failures and way.name != MAIL:
-                    # One text finds out whether the number works again, not twenty.
+                    # One text finds out whether it works again, not twenty.
                     await self._deliver_guarded(way, delivery, closed)
                     delivery = None
             if delivery is not None:
@@ -211,20 +213,26 @@ class Dispatcher:
                 self._wake.set()
 
     async def _paced(self, way: Way) -> None:
-        """Waits until the pace of the number allows the next text, or for the stop."""
+        """Waits until the pace of the way allows the next text, or for the stop."""
         pause = way.next_at - time.monotonic()
         if pause > 0:
             await self.stopped_within(timedelta(seconds=pause))
 
     def _reserve(self, way: Way, delivery: Delivery) -> None:
-        number = self._rules().number(way.name)
-        if number is not None:
-            way.next_at = max(time.monotonic(), way.next_at) + delivery.segments / number.segments_per_second
+        rate = pace(way.name, self._rules())
+        if rate:
+            way.next_at = max(time.monotonic(), way.next_at) + (1 if way.mail else delivery.segments) / rate
 
-    async def _deliver_guarded(self, way: Way, delivery: Delivery, closed: float) -> None:
+    def _closing(self, way: Way, delivery: Delivery) -> Way | None:
+        """The way whose breaker holds the delivery: its own, or for a carrier's text the relay's; None = none."""
+        both = (way, self._ways[MAIL]) if way.mail else (way,)
+        longest = max(both, key=lambda one: one.closed_for(delivery))
+        return longest if longest.closed_for(delivery) else None
+
+    async def _deliver_guarded(self, way: Way, delivery: Delivery, closed: Way | None) -> None:
         try:
-            if closed:
-                await self._give_back(delivery, self._clock.now() + timedelta(seconds=closed), "retry")
+            if closed is not None:
+                await self._hold(closed, delivery)
             else:
                 outcome = await self._deliverer.deliver_one(delivery)
                 if outcome is not None:
@@ -241,6 +249,13 @@ class Dispatcher:
             if again is not None:
                 self.take([again], later=False)
 
+    async def _hold(self, closed: Way, delivery: Delivery) -> None:
+        """Gives back what a breaker holds; a carrier's text whose time by the carrier is over is decided at once."""
+        now = self._clock.now()
+        if timing.decided(delivery, self._rules(), now) and await self._deliverer.overdue(delivery, closed.why):
+            return
+        await self._give_back(delivery, timing.sooner(closed.opens_at(now), delivery, self._rules(), now), "retry")
+
     async def _give_back(self, delivery: Delivery, due: datetime, reason: str) -> None:
         try:
             await self._spool.release(delivery.id, due, reason)
@@ -251,21 +266,22 @@ class Dispatcher:
 
     async def _breaker(self, way: Way, delivery: Delivery, outcome: Outcome) -> None:
         """A way that is itself at fault is left alone for a while; its queue stays in the spool."""
-        if not (isinstance(outcome, Deferred) and outcome.sender_wide):
-            if way.failures and not isinstance(outcome, Deferred):
-                if way.down:
-                    emit("courier.up", courier=delivery.courier, number=delivery.number)
-                way.failures, way.down = 0, False
+        at = self._ways[MAIL] if way.mail else way  # a relay at fault is so for all mails
+        if isinstance(outcome, Deferred) and outcome.sender_wide:
+            # A provider that refuses our account will not mend itself; what cannot be reached may be back in a minute.
+            at_once = delivery.courier in PAID and outcome.code and outcome.retry_after is None
+            if at.failed(delivery, outcome) and at.failures == (1 if at_once else ALARM_AFTER):
+                await self._deliverer.down(delivery, outcome)
             return
-        if time.monotonic() < way.open_until:
-            return  # it was under way when the breaker opened: one fault, not one more
-        if way.failed(outcome):
-            reason, code = outcome.reason, outcome.code
-            emit("courier.down", courier=delivery.courier, number=delivery.number, reason=reason, code=code)
-        # A provider that refuses our account will not mend itself; what cannot be reached may be back in a minute.
-        at_once = delivery.courier in PAID and outcome.code and outcome.retry_after is None
-        if way.failures == (1 if at_once else ALARM_AFTER):
-            await self._deliverer.down(delivery, outcome)
+        if not isinstance(outcome, Deferred):
+            at.mended(delivery.courier)
+        if not way.carrier:
+            return
+        if isinstance(outcome, Deferred | Refused) and gone.against_us(delivery, outcome.code, outcome.reason):
+            if way.shut(outcome.reason, outcome.code):
+                await self._deliverer.shut_out(delivery, outcome)
+        elif isinstance(outcome, Accepted | Refused):
+            way.mended(delivery.courier)
 
 
 def _size(delivery: Delivery) -> int:

@@ -12,26 +12,24 @@ import itertools
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from fnmatch import fnmatchcase
-from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from gateway.config import Config, verify
-from gateway.core import admit, proof, repeat
-from gateway.core.address import BadAddress, ToAsk, ToConversation
-from gateway.core.facts import Facts
+from gateway.core import admit
+from gateway.core.address import BadAddress
 from gateway.core.incoming import keyword_entry
 from gateway.core.intent import Reply, target_of, understand
 from gateway.core.model import Consent, Door, Envelope, Inbound, InboundHook, InboundMail, Refusal, TextIn
-from gateway.core.proof import Answered
-from gateway.core.rules import Rules, Sender
+from gateway.core.rules import Sender
 from gateway.doors import Visit
 from gateway.engine import gathered
 from gateway.events import emit
-from gateway.ports import Clock, Fingerprint, Spool
-from gateway.proof import Proof, ProofUnavailable, Prover
+from gateway.outside import Author, Outside, inside, prints
+from gateway.ports import Clock, Spool
+from gateway.proof import Prover
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
 _LOGIN_SECONDS = 300.0  # how long a right password is remembered, since job software logs in for every mail
@@ -71,7 +69,7 @@ class Doorman:
         self._clock = clock
         self._arrived = arrived
         self._has_room = has_room
-        self._prover = prover
+        self._outside = Outside(config=config, spool=spool, prover=prover)
         self._ids = Ids()
         self._hashing = asyncio.Semaphore(_LOGINS_AT_ONCE)
         self._key = os.urandom(32)
@@ -97,7 +95,7 @@ class Doorman:
 
     def in_network(self, peer: str) -> bool:
         """Whether any [[sender]] lists the peer."""
-        return any(_inside(peer, c.networks) for c in self._config().credentials)
+        return any(inside(peer, c.networks) for c in self._config().credentials)
 
     def sender(self, visit: Visit, mail_from: str) -> Sender | None:
         """The sender that this visitor is: by login, else the first whose networks and mail_from fit."""
@@ -111,7 +109,7 @@ class Doorman:
             return named if named is not None and _may_write_as(named, mail_from) else None
         for credential in self._config().credentials:
             one = rules.sender(credential.sender)
-            if one is not None and _inside(visit.peer, credential.networks) and _may_write_as(one, mail_from):
+            if one is not None and inside(visit.peer, credential.networks) and _may_write_as(one, mail_from):
                 return one
         return None
 
@@ -148,66 +146,37 @@ class Doorman:
     async def data(self, visit: Visit, envelope: Envelope, raw: bytes) -> str | Refusal:
         """Commits the mail and answers its id; the same mail again gets the id of the first (P7).
 
-        An answer from outside is kept as the mail of the sender whose conversation or question it answers.
+        An answer from outside is kept as the mail of the sender whose conversation or question it answers; an
+        employee's by his carrier, as all else from outside, as nobody's.
         """
         now = self._clock.now()
-        rules = self._config().rules
-        sender, proven = self.sender(visit, envelope.mail_from), Proof()
-        answered = await self._answered(visit, envelope, rules)
-        if isinstance(answered, Refusal):
-            return answered
-        if answered:
-            found = await self._prove(visit, raw, answered, now)
-            if isinstance(found, Refusal):
-                return found
-            sender, proven = answered[0].sender, found
+        if visit.door is Door.PUBLIC:
+            author = await self._outside.author(visit, envelope, raw, now)
+            if isinstance(author, Refusal):
+                return replace(author, text=_line(author.text))
+        else:
+            sender = self.sender(visit, envelope.mail_from)
+            author = Author(sender=sender.name if sender else "")
         mail = InboundMail(
             id=self._ids.next(now),
             at=now,
             door=visit.door,
             peer=visit.peer,
-            sender=sender.name if sender else "",
+            sender=author.sender,
             envelope=envelope,
             raw=raw,
+            proven=author.proof.why,
         )
-        prints = _remembered(mail, proven) if answered else _fingerprints(mail, rules.policy.duplicate_window)
-        stored = await self._spool.accept(mail, prints)
+        window = self._config().rules.policy.duplicate_window
+        stored = await self._spool.accept(mail, prints(mail, author, window))
         if stored.repeated:
             emit("inbound.repeated", inbound=stored.id, sender=mail.sender, recipients=len(stored.repeated))
         if stored.new:
             left = tuple(r for r in envelope.recipients if r.address not in stored.repeated)
-            self._keep(replace(mail, envelope=replace(envelope, recipients=left)), proven.why)
+            self._keep(replace(mail, envelope=replace(envelope, recipients=left)))
         return stored.id
 
-    async def _answered(self, visit: Visit, envelope: Envelope, rules: Rules) -> tuple[Answered, ...] | Refusal:
-        """The conversations and questions that a mail from outside answers."""
-        targets = [target_of(r.address, rules) for r in envelope.recipients] if visit.door is Door.PUBLIC else []
-        answers = [t for t in targets if isinstance(t, ToConversation | ToAsk)]
-        if not answers:
-            return ()
-        facts = await gathered(self._spool, admit.wants(answers, rules), rules)
-        found = [_stands_for(target, facts, rules) for target in answers]
-        known = tuple(one for one in found if one is not None)
-        if len(known) < len(found):  # since RCPT
-            return Refusal(code=550, enhanced="5.7.1", text="this conversation takes no answers from outside any more")
-        return known
-
-    async def _prove(self, visit: Visit, raw: bytes, answered: tuple[Answered, ...], now: datetime) -> Proof | Refusal:
-        """What proves a mail that answers all of these, or the refusal."""
-        if self._prover is None:
-            return Refusal(code=550, enhanced="5.7.1", text="answers from outside are not taken here")
-        config = self._config()
-        smtp = config.smtp
-        believed = smtp.authserv_id if _inside(visit.peer, smtp.upstream) else ""
-        try:
-            found = await self._prover.proven(raw, answered, believed, config.rules.domain, now)
-        except ProofUnavailable:
-            return Refusal(code=451, enhanced="4.7.5", text="the author cannot be verified now, try again later")
-        if not found.why:
-            return Refusal(code=550, enhanced="5.7.1", text=_line(f"this answer cannot be taken: {found.missing}"))
-        return found
-
-    def _keep(self, mail: InboundMail, proven: str) -> None:
+    def _keep(self, mail: InboundMail) -> None:
         emit(
             "inbound.accepted",
             inbound=mail.id,
@@ -218,8 +187,8 @@ class Doorman:
             recipients=len(mail.envelope.recipients),
             bytes=len(mail.raw),
         )
-        if proven:
-            emit("inbound.proven", inbound=mail.id, reason=proven)
+        if mail.proven:
+            emit("inbound.proven", inbound=mail.id, reason=mail.proven)
         self._arrived(mail)
 
     async def hook(self, hook: InboundHook) -> bool:
@@ -238,49 +207,8 @@ class Doorman:
         return tuple(entry for entry in found if entry is not None)
 
 
-def _inside(peer: str, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
-    try:
-        address = ip_address(peer)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return any((mapped or address) in network for network in networks)
-
-
 def _may_write_as(sender: Sender, mail_from: str) -> bool:
     return any(fnmatchcase(mail_from.lower(), pattern.lower()) for pattern in sender.mail_from)
-
-
-def _stands_for(target: ToConversation | ToAsk, facts: Facts, rules: Rules) -> Answered | None:
-    """What an address answers; None where no answers from outside are taken."""
-    owner = admit.answered(target, facts, rules)
-    if owner is None:
-        return None
-    kind, talk = "a", None
-    if isinstance(target, ToConversation):
-        kind, talk = "r", admit.conversation(facts, target.token)
-    thread = frozenset(ident for ident in (*talk.references, talk.message_id) if ident) if talk else frozenset()
-    return Answered(address=f"{kind}-{target.token}@{rules.domain}".lower(), sender=owner, thread=thread)
-
-
-def _remembered(mail: InboundMail, proven: Proof) -> tuple[Fingerprint, ...]:
-    """For as long as the same proof could bring it in again, whatever duplicate_window says."""
-    seconds = proof.REMEMBERED.total_seconds()
-    digests = {
-        r.address: proof.fingerprint(proven.author, proven.at, r.address, mail.raw) for r in mail.envelope.recipients
-    }
-    return tuple(Fingerprint(recipient=to, digest=d, window_seconds=seconds) for to, d in digests.items())
-
-
-def _fingerprints(mail: InboundMail, configured: timedelta) -> tuple[Fingerprint, ...]:
-    if not configured or not mail.sender:
-        return ()
-    found = []
-    for recipient in mail.envelope.recipients:
-        digest, named = repeat.digest(mail.sender, recipient.address, mail.raw)
-        window = repeat.window(named, configured).total_seconds()
-        found.append(Fingerprint(recipient=recipient.address, digest=digest, window_seconds=window))
-    return tuple(found)
 
 
 def _line(text: str) -> str:

@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from datetime import timedelta
 from typing import Any
 
-from gateway.core.intent import FILES, Intent, Preview, SendText
+from gateway.core.enclosed import carried_bytes
+from gateway.core.intent import FILES, Intent, Preview, ReplyByMail, Report, SendText
 from gateway.core.model import Inbound, InboundHook, Picture, Reading, TextIn, Unreadable
 from gateway.core.rules import Rules
 from gateway.events import emit
@@ -59,11 +60,14 @@ class Enclosures:
             if not isinstance(event, TextIn) or not event.media:
                 return ()
             return await self._unless_stopped(self._fetched(inbound.provider, event))
-        texted = any(isinstance(i, SendText | Preview) for i in intents)
-        wanted = texted and bool(rules.public_url) and rules.text.pictures == "send"
-        if not wanted or not isinstance(reading, Reading) or not reading.pictures:
+        if not isinstance(reading, Reading) or not reading.pictures:
             return ()
-        return await self._reader.attached(inbound.raw)
+        if any(isinstance(i, ReplyByMail) or (isinstance(i, Report) and i.phone) for i in intents):
+            return await self._reader.attached(inbound.raw)
+        if not any(isinstance(i, SendText | Preview) for i in intents) or rules.text.pictures != "send":
+            return ()
+        carried = carried_bytes(intents, rules)  # one fits all: a mail's pictures are made once
+        return await self._reader.attached(inbound.raw, carried) if rules.public_url or carried else ()
 
     async def _unless_stopped(self, fetching: Coroutine[Any, Any, tuple[Picture, ...]]) -> tuple[Picture, ...]:
         work = asyncio.get_running_loop().create_task(fetching)

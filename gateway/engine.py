@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gateway import tell
-from gateway.core import admit, notice, plan
+from gateway.core import follow, notice, plan
 from gateway.core.facts import Facts, Needs
 from gateway.core.intent import needs, understand
 from gateway.core.model import Fate, Inbound, InboundMail
@@ -283,14 +283,5 @@ class Engine:
 async def gathered(spool: Spool, wanted: Needs, rules: Rules) -> Facts:
     """The facts asked for, and those that they lead to: the people of conversations, what waits for an answer."""
     facts = await spool.gather(wanted)
-    more = admit.followed(facts, rules) if wanted.tokens or wanted.questions else Needs()
-    asked = facts.questions.values() if wanted.asked else ()
-    more = more.joined(
-        Needs(
-            deliveries=frozenset(d for question in asked for d in question.deliveries),
-            tokens=frozenset(c for question in asked for c in question.options),
-        )
-    )
-    if more.phones - wanted.phones or more.employees - wanted.employees or more.deliveries or more.tokens:
-        facts = facts.joined(await spool.gather(more))
-    return facts
+    more = follow.further(facts, wanted, rules)
+    return facts if more == Needs() else facts.joined(await spool.gather(more))

@@ -4,32 +4,32 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
+from gateway import outward
 from gateway.almanac import Almanac
 from gateway.catchup import CatchUp
 from gateway.commands import Commands
+from gateway.commands.probe import Probe
 from gateway.config import Config
+from gateway.core.model import Inbound
 from gateway.core.rules import Rules
-from gateway.courier.direct import DirectCourier
-from gateway.courier.flowroute import FlowrouteProvider
-from gateway.courier.mail import RelayCourier
-from gateway.courier.oauth import FetchedTokens, FileTokens, Tokens
-from gateway.courier.signer import Signer
-from gateway.courier.twilio import TwilioProvider
 from gateway.dispatch import Dispatcher
 from gateway.doorman import Doorman
 from gateway.enclosures import Enclosures
 from gateway.engine import Engine
-from gateway.events import emit
-from gateway.ports import MailCourier, Provider, SpoolUnavailable
+from gateway.mx import look_up
+from gateway.ports import Provider, SpoolUnavailable
 from gateway.proof import Prover
 from gateway.reader import MailReader
 from gateway.spool.database import SpoolCorrupt, SpoolUnusable
 from gateway.spool.lock import StateLock, StateLocked
 from gateway.spool.sqlite import SqliteSpool
+from gateway.watch import Watch
 
 GRACE_SECONDS = 30.0
 # Longer than the longest attempt: a relay may take ten minutes for its last answer (RFC 5321 4.5.3.2.6).
@@ -59,6 +59,7 @@ class House:
         self.config = config
         self.clock = SystemClock()
         self.room = True  # for more mail; the gauges keep it true
+        self._merged: tuple[Config, Mapping[str, str], Config] = (config, {}, config)  # see `current`
         self.spool = SqliteSpool(
             config.database,
             clock=self.clock,
@@ -66,10 +67,9 @@ class House:
             timezone=config.rules.timezone,
             lease_seconds=LEASE_SECONDS,
         )
-        rules = config.rules
-        self.reader = MailReader(rules.text.cut_after, rules.text.job, rules.job_patterns, rules.template_patterns)
-        self.relay = _relay(config)
-        accounts = (_twilio(config, self.rules), _flowroute(config))
+        self.reader = MailReader(*read_by(config.rules))
+        self.relay = outward.mail_courier(config)
+        accounts = (outward.twilio(config, self.rules), outward.flowroute(config))
         self.providers: dict[str, Provider] = {account.name: account for account in accounts if account is not None}
         self.dispatcher = Dispatcher(
             spool=self.spool,
@@ -79,12 +79,15 @@ class House:
             clock=self.clock,
             grace_seconds=GRACE_SECONDS,
         )
+        self.watch = self._watch()
+        take = self.dispatcher.take if serving else None
+        self.probe = Probe(config=self.current, spool=self.spool, clock=self.clock, take=take)
         self.engine = self._engine()
         self.doorman = Doorman(
-            config=lambda: self.config,
+            config=self.current,
             spool=self.spool,
             clock=self.clock,
-            arrived=self.engine.arrived,
+            arrived=self._arrived,
             has_room=lambda: self.room,
             prover=Prover(self.reader, config.dns_servers),
         )
@@ -98,9 +101,33 @@ class House:
         )
         self.commands = self._commands(serving=serving)
 
+    def current(self) -> Config:
+        """The configuration in force: a reload changes it, and its rules change with what DNS says of the carriers."""
+        dead = self.watch.dead
+        config, known, made = self._merged
+        if config is not self.config or known is not dead:
+            made = replace(self.config, rules=replace(self.config.rules, dead=dead)) if dead else self.config
+            self._merged = (self.config, dead, made)
+        return made
+
     def rules(self) -> Rules:
-        """The rules in force; a reload changes them."""
-        return self.config.rules
+        """The rules in force."""
+        return self.current().rules
+
+    def _arrived(self, inbound: Inbound) -> None:
+        self.probe.heard(inbound)
+        self.engine.arrived(inbound)
+
+    def _watch(self) -> Watch:
+        return Watch(
+            spool=self.spool,
+            rules=self.rules,
+            clock=self.clock,
+            taken=self.dispatcher.take,
+            stopped_within=self.dispatcher.stopped_within,
+            look_up=partial(look_up, servers=self.config.dns_servers),
+            every=self.config.dns_watch,
+        )
 
     def _engine(self) -> Engine:
         kept = self.config.retention
@@ -137,13 +164,14 @@ class House:
 
     def _commands(self, *, serving: bool) -> Commands:
         return Commands(
-            config=lambda: self.config,
+            config=self.current,
             spool=self.spool,
             reader=self.reader,
             doorman=self.doorman,
             clock=self.clock,
             take=self.dispatcher.take if serving else None,
             refill=self.engine.refill,
+            probe=self.probe,
         )
 
     async def close(self) -> None:
@@ -155,66 +183,10 @@ class House:
         await self.spool.close()
 
 
-def _relay(config: Config) -> MailCourier:
-    relay, dkim = config.relay, config.dkim
-    signer = Signer(domain=dkim.domain, selector=dkim.selector, key=dkim.key) if dkim and dkim.key else None
-    if relay.direct:
-        return DirectCourier(
-            tls=relay.tls, local_hostname=config.rules.domain, servers=config.dns_servers, signer=signer
-        )
-    return RelayCourier(
-        host=relay.host,
-        port=relay.port,
-        tls=relay.tls,
-        username=relay.username,
-        password=relay.password.reveal() if relay.password else "",
-        local_hostname=config.rules.domain,
-        senders=tuple(filter(None, (f"@{config.rules.domain}", relay.sender))),
-        tokens=_tokens(config),
-        signer=signer,
-    )
-
-
-def _tokens(config: Config) -> Tokens | None:
-    relay = config.relay
-    if relay.token_file:
-        return FileTokens(relay.token_file)
-    if not relay.token_url:
-        return None
-    return FetchedTokens(
-        token_url=relay.token_url,
-        client_id=relay.client_id,
-        client_secret=relay.client_secret,
-        refresh_file=relay.refresh_file,
-        scope=relay.scope,
-        unsaved=lambda error: emit("token.unsaved", error=error),
-    )
-
-
-def _twilio(config: Config, rules: Callable[[], Rules]) -> TwilioProvider | None:
-    if config.twilio is None or not config.twilio.auth_tokens:
-        return None
-    return TwilioProvider(
-        account_sid=config.twilio.account_sid,
-        auth_token=config.twilio.auth_tokens[0].reveal(),
-        api_url=config.twilio.api_url,
-        public_url=config.http.public_url,
-        media_hosts=config.twilio.media_hosts,
-        errors=lambda: rules().errors,
-    )
-
-
-def _flowroute(config: Config) -> FlowrouteProvider | None:
-    account = config.flowroute
-    if account is None or account.secret_key is None:
-        return None
-    return FlowrouteProvider(
-        access_key=account.access_key,
-        secret_key=account.secret_key.reveal(),
-        api_url=account.api_url,
-        public_url=config.http.public_url if account.hook_secret else "",
-        hook_secret=account.hook_secret.reveal() if account.hook_secret else "",
-    )
+def read_by(rules: Rules) -> tuple[tuple[str, ...], str, tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+    """What the reader must know of the rules: the arguments of MailReader.configure."""
+    text, replies = rules.text, rules.carriers.reply_domains
+    return text.cut_after, text.job, rules.job_patterns, rules.template_patterns, tuple(sorted(replies))
 
 
 def tls_context(config: Config) -> ssl.SSLContext | None:

@@ -93,12 +93,12 @@ def inspected(data: bytes, number: int) -> Picture:
     return Picture(kind=kind, name=_name(kind, number), data=data)
 
 
-def fitted(data: bytes, stem: str, number: int) -> Picture | None:
+def fitted(data: bytes, stem: str, number: int, most_bytes: int = 0) -> Picture | None:
     """One attachment of a mail, the `number`-th from 1 on, ready to go with a text; None for what is no picture or PDF,
     or has a side below 100 px.
 
-    Images come back as JPEG or PNG of at most 1600 px and 600 kB, turned upright, without what the camera noted.  PDFs
-    stay as they are, under their name's `stem`.
+    Images come back as JPEG or PNG of at most 1600 px and 600 kB, or `most_bytes` where that is less and not 0, turned
+    upright, without what the camera noted.  PDFs stay as they are, under their name's `stem`.
     """
     try:
         image = _opened(data)
@@ -106,7 +106,7 @@ def fitted(data: bytes, stem: str, number: int) -> Picture | None:
             return _document(data, stem, number)
         if min(image.size) < _LEAST_SIDE:
             return None
-        kind, fit = _shrunk(image, data)
+        kind, fit = _shrunk(image, data, min(most_bytes or _IMAGE_BYTES, _IMAGE_BYTES))
     except _Unfit as fault:
         return left_out(number, fault.reason)
     except _DAMAGED:
@@ -229,20 +229,20 @@ def _document(data: bytes, stem: str, number: int) -> Picture | None:
     return Picture(kind="application/pdf", name=f"{stem or f'document-{number}'}.pdf", data=data)
 
 
-def _shrunk(image: Image, data: bytes) -> tuple[str, bytes]:
-    """Kind and bytes of an image that a phone can take."""
-    small = len(data) <= _IMAGE_BYTES and max(image.size) <= _LONGEST_SIDE
+def _shrunk(image: Image, data: bytes, most: int) -> tuple[str, bytes]:
+    """Kind and bytes of an image that a phone can take, at most `most` bytes."""
+    small = len(data) <= most and max(image.size) <= _LONGEST_SIDE
     if image.format == "PNG" and small and image.mode in _PLAIN_MODES and image.getcolors(_COLOURS) is not None:
         out = io.BytesIO()
         kept = _upright(image)
         kept.info = {k: v for k, v in kept.info.items() if k == "transparency"}
         kept.save(out, format="PNG", optimize=True)
-        if out.tell() <= _IMAGE_BYTES:
+        if out.tell() <= most:
             return "image/png", out.getvalue()
     drawn = _drawn(image, _LONGEST_SIDE)
     for longest, quality in _STEPS:
         drawn.thumbnail((longest, longest))
         fit = _jpeg(drawn, quality)
-        if len(fit) <= _IMAGE_BYTES:
+        if len(fit) <= most:
             return "image/jpeg", fit
     raise _Unfit("a picture could not be made small enough")

@@ -59,8 +59,11 @@ class Reader(Protocol):
         """What a mail says, bounded in CPU, memory and time.  No input raises; only ReaderUnavailable comes out."""
         ...
 
-    async def attached(self, raw: bytes) -> tuple[Picture, ...]:
-        """The images and PDFs of a mail, fit to go with a text; each one without data has a problem."""
+    async def attached(self, raw: bytes, most_bytes: int = 0) -> tuple[Picture, ...]:
+        """The images and PDFs of a mail, fit to go with a text; each one without data has a problem.
+
+        No image has more than `most_bytes`; 0 = as many as the providers take.
+        """
         ...
 
     async def inspected(self, media: Media, number: int = 1) -> Picture:

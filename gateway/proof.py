@@ -46,13 +46,22 @@ class Prover:
         self._port = port
         self._seconds = seconds
 
+    async def author(self, raw: bytes) -> MailAddr | None:
+        """Whom the one address in From names; None where it is not one, or the mail cannot be read.
+
+        Raises ProofUnavailable.
+        """
+        found = await self._asked("author", raw)
+        return None if isinstance(found, Unreadable) else proof.author(found["from"])
+
     async def proven(
         self, raw: bytes, answered: Sequence[Answered], authserv_id: str, domain: str, now: datetime
     ) -> Proof:
         """Whether the mail is by somebody who may answer to each of `answered`, and is an answer to them.
 
-        `authserv_id` is the name whose Authentication-Results are believed, "" = nobody's: it must be given only for a
-        peer who puts them there himself.  `domain` is ours.  Raises ProofUnavailable.
+        Where there is no sender the caller must know that the author may.  `authserv_id` is the name whose
+        Authentication-Results are believed, "" = nobody's: it must be given only for a peer who puts them there
+        himself.  `domain` is ours.  Raises ProofUnavailable.
         """
         seconds = int(now.timestamp())
         claim = await self._asked("signatures", raw, now=seconds)
@@ -62,9 +71,10 @@ class Prover:
         if author is None:
             return Proof(missing="there must be one From with one address")
         for one in answered:
-            if not proof.may_answer(author, one.sender):
+            if one.sender is not None and not proof.may_answer(author, one.sender):
                 return Proof(missing=f"the address in From is not in answer_from of sender {one.sender.name}")
-        why = proof.believed(claim["results"], authserv_id, proof.domain(author)) if authserv_id else ""
+        spf = all(one.sender is None for one in answered)
+        why = proof.believed(claim["results"], authserv_id, proof.domain(author), spf=spf) if authserv_id else ""
         names = [] if why else claim["names"]
         keys, unknown = await self._keys(names) if names else ({}, [])
         found = await self._witnesses(raw, proof.domain(author), keys, seconds) if why or keys else []

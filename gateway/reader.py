@@ -66,13 +66,14 @@ class MailReader:
         job: str = "",
         subject_patterns: tuple[str, ...] = (),
         patterns: tuple[str, ...] = (),
+        reply_domains: tuple[str, ...] = (),
         *,
         children: int = 2,
         limits: Limits | None = None,
     ) -> None:
         self._limits = limits or Limits()
         self._slots = [Slot() for _ in range(children)]
-        self.configure(cut_after, job, subject_patterns, patterns)
+        self.configure(cut_after, job, subject_patterns, patterns, reply_domains)
         self._idle = list(self._slots)
         self._turns = asyncio.Semaphore(children)
         self._decoding = asyncio.Semaphore(max(1, children - 1))
@@ -84,15 +85,18 @@ class MailReader:
         job: str = "",
         subject_patterns: tuple[str, ...] = (),
         patterns: tuple[str, ...] = (),
+        reply_domains: tuple[str, ...] = (),
     ) -> None:
-        """How mail is read from the next one on: where job mail is cut, the pattern that captures its job, and those
-        that are looked for in its Subject alone and in Subject and text (Reading.captured).
+        """How mail is read from the next one on: where job mail is cut, the pattern that captures its job, those that
+        are looked for in its Subject alone and in Subject and text (Reading.captured), and the domains from which
+        carriers send texts on (see carrier_answer), in lower case.
         """
         settings = {
             "cut_after": cut_after,
             "job": job,
             "subject_patterns": subject_patterns,
             "patterns": patterns,
+            "reply_domains": reply_domains,
             "memory_bytes": self._limits.memory_bytes,
             "decoding_bytes": self._limits.decoding_bytes,
         }
@@ -129,11 +133,11 @@ class MailReader:
         found: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in answer["reading"].items()}
         return Reading(**found)
 
-    async def attached(self, raw: bytes) -> tuple[Picture, ...]:
+    async def attached(self, raw: bytes, most_bytes: int = 0) -> tuple[Picture, ...]:
         """The images and PDFs of a mail, fit to go with a text: see attachment.attached.  A mail that cannot be looked
         into has one Picture, with the reason.  Raises ReaderUnavailable.
         """
-        answer = await self.ask("attached", raw)
+        answer = await self.ask("attached", raw, most_bytes=most_bytes)
         return (_none(answer, 1),) if isinstance(answer, Unreadable) else _pictures(answer)
 
     async def inspected(self, media: Media, number: int = 1) -> Picture:

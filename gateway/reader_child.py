@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from gateway import attachment, picture
-from gateway.core import bounce, mime, signed
+from gateway.core import bounce, carrier_answer, header, mime, parts, signed
 from gateway.core.model import Picture, Reading, Unreadable
 
 _LENGTH = struct.Struct(">I")
@@ -132,15 +132,30 @@ def read(raw: bytes, settings: dict[str, Any]) -> Reading | Unreadable:
         ),
         pictures=attachment.count(raw) if found.attachments else 0,
     )
-    if not bounce.suspected(found):
-        return found
-    told = bounce.read(raw)
-    return found if told is None else replace(found, bounce=(told.action, told.status, told.diagnostic))
+    told = bounce.read(raw) if bounce.suspected(found) else None
+    if told is not None:
+        return replace(found, bounce=(told.action, told.status, told.diagnostic))
+    return _texted(found, raw) if carrier_answer.texted(found.author, settings["reply_domains"]) else found
+
+
+def _texted(found: Reading, raw: bytes) -> Reading | Unreadable:
+    """What a mail that a carrier made of a text says of its own; `text` stays as it came."""
+    words = carrier_answer.words(raw)
+    if isinstance(words, Unreadable):
+        return words
+    return replace(
+        found,
+        subject=words.subject,
+        answer=words.text,
+        answer_cut=words.gone,
+        link=words.link,
+        pictures=words.images,
+    )
 
 
 def _attached(raw: bytes, settings: dict[str, Any]) -> dict[str, Any]:
     with narrowed(settings["decoding_bytes"]):
-        return _shown(attachment.attached(raw))
+        return _shown(attachment.attached(raw, settings["most_bytes"], reply_domains=settings["reply_domains"]))
 
 
 def _picture(data: bytes, settings: dict[str, Any]) -> dict[str, Any]:
@@ -151,6 +166,14 @@ def _picture(data: bytes, settings: dict[str, Any]) -> dict[str, Any]:
 def _shown(found: tuple[Picture, ...]) -> dict[str, Any]:
     about = [{"kind": p.kind, "name": p.name, "problem": p.problem} for p in found]
     return {"pictures": about, "files": [p.data for p in found]}
+
+
+def _author(raw: bytes, arguments: dict[str, Any]) -> dict[str, Any]:
+    message = parts.parse(raw)
+    if isinstance(message, Unreadable):
+        return {"unreadable": message.reason}
+    # One more than may be, of each: that is enough to see that it is too much.
+    return {"from": [value[: header.LONGEST + 1] for value in parts.fields(message).get("from", [])[:2]]}
 
 
 def _signatures(raw: bytes, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -170,6 +193,7 @@ OPS: dict[str, Callable[[bytes, dict[str, Any]], dict[str, Any]]] = {
     "read": _reading,
     "attached": _attached,
     "picture": _picture,
+    "author": _author,
     "signatures": _signatures,
     "verify": _verify,
 }

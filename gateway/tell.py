@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gateway.core import codes
+from gateway.core import codes, gone
 from gateway.core.codes import Klass
 from gateway.core.facts import Facts
 from gateway.core.intent import Ignored, Intent
-from gateway.core.model import Consent, Fate, Inbound
+from gateway.core.model import BAD_ENDS, Consent, Fate, Inbound
 from gateway.core.rules import Rules
 from gateway.core.work import Delivery, Move, Plan, Settlement
 from gateway.events import emit
@@ -22,7 +22,9 @@ def ignored(inbound: Inbound, intents: tuple[Intent, ...]) -> None:
 
 
 def planned(inbound: Inbound, made: Plan, moved: frozenset[str], facts: Facts, rules: Rules) -> tuple[str, ...]:
-    """Says what a plan did.  Answers the numbers of ours that are at fault, by name: their texts fail once taken."""
+    """Says what a plan did.  Answers the ways whose texts fail once they are taken, by name: one of our numbers, or the
+    domain of a carrier ("@vtext.com").
+    """
     writes = made.writes
     if made.parked:
         emit("inbound.parked", inbound=inbound.id, reason=made.parked)
@@ -38,9 +40,11 @@ def planned(inbound: Inbound, made: Plan, moved: frozenset[str], facts: Facts, r
         _ended(delivery)
     for move in writes.moves:
         if move.delivery in moved and move.source != "answer":
-            name = "delivery.bounced" if move.source == "bounce" else "delivery.confirmed"
+            bad = move.source == "bounce" and move.fate in BAD_ENDS
+            name = "delivery.bounced" if bad else "delivery.confirmed"
             emit(name, delivery=move.delivery, fate=move.fate.value, code=move.code, courier=move.source)
-    return tuple(_at_fault([m for m in writes.moves if m.delivery in moved], facts, rules))
+    at_fault = _at_fault([m for m in writes.moves if m.delivery in moved], facts, rules)
+    return tuple(dict.fromkeys((*at_fault, *_shut(writes.moves, facts))))
 
 
 _AT_ONCE = {Fate.REFUSED: "delivery.refused", Fate.EXPIRED: "delivery.expired", Fate.HELD: "delivery.held"}
@@ -70,6 +74,17 @@ def _at_fault(moves: list[Move], facts: Facts, rules: Rules) -> Iterator[str]:
             yield found.number
 
 
+def _shut(moves: tuple[Move, ...], facts: Facts) -> Iterator[str]:
+    """The carriers that refuse us, by what came back.  That it is only late moves no fate, and says so too."""
+    known = {d.id: d for d in facts.by_bounce.values()}
+    for move in moves:
+        found = known.get(move.delivery)
+        if found is None or not found.number or found.fate in BAD_ENDS or move.source != "bounce":
+            continue
+        if gone.against_us(found, move.code, move.note):
+            yield found.number
+
+
 def consent(entry: Consent) -> None:
     """The event of one entry in the ledger."""
     names = {"grant": "consent.granted", "start": "consent.restored", "resume": "consent.restored"}
@@ -85,6 +100,8 @@ _TOLD = {
     "found": "delivery.adopted",
     "vetoed": "delivery.vetoed",
     "expired": "delivery.expired",
+    "overdue": "delivery.expired",
+    "superseded": "delivery.expired",
     "held": "delivery.held",
 }
 

@@ -1,18 +1,25 @@
-"""One way out for deliveries, the relay or a number of ours: its queue, its pace and its breaker."""
+"""One way out for deliveries, the relay, a carrier's domain or a number of ours: its queue, pace and breaker."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
+from gateway.core import carrier as carriers
 from gateway.core import notice
 from gateway.core.model import Fate, Kind
+from gateway.core.rules import Rules
 from gateway.core.work import Deferred, Delivery
+from gateway.events import emit
 
-MAIL = "mail"  # the way of deliveries without a number
+MAIL = "mail"  # the way of deliveries without a number; its breaker is the relay's, for all mails
 BULK = notice.PRIORITY[Kind.TEXT]
 MOST_PAUSE = 3600.0  # seconds; more is not believed of a Retry-After
+FAILING_SECONDS = 900.0  # a number whose texts fail after they were accepted: each try costs a text
+SHUT_SECONDS, MOST_SHUT = 900.0, 14_400.0  # how long a carrier that refuses us is left alone, at first and at most
+DIRECT_PER_MINUTE = 60  # mails to a carrier's own hosts, where its row says nothing
 
 
 @dataclass(slots=True, order=True)
@@ -40,6 +47,22 @@ class Way:
     open_until: float = 0.0  # breaker: monotonic time until which nothing is tried
     failures: int = 0
     down: bool = False  # that it is at fault has been said
+    why: str = ""  # what was wrong when it was left alone for the last time
+    shuts: int = 0  # how often in a row it was shut
+    opens: tuple[float, datetime] | None = None  # `open_until`, and the same by the clock
+
+    @property
+    def carrier(self) -> bool:
+        return self.name.startswith("@")
+
+    @property
+    def mail(self) -> bool:
+        return self.carrier or self.name == MAIL
+
+    @property
+    def number(self) -> str:
+        """As Delivery.number and the events have it."""
+        return "" if self.name == MAIL else self.name
 
     @property
     def full(self) -> bool:
@@ -49,18 +72,63 @@ class Way:
         """For how many seconds nothing is tried, 0 = it is; a look-up is no text."""
         return max(0.0, self.open_until - time.monotonic()) if delivery.fate is Fate.WAITING else 0.0
 
-    def failed(self, outcome: Deferred) -> bool:
-        """Leaves the way alone for a while, longer with each failure; whether that is to be said.
+    def opens_at(self, now: datetime) -> datetime:
+        """When the next one is tried: the same moment for all that the breaker holds, so that they keep their order."""
+        # A clock that was set makes a new moment, lest all come back at once.
+        if self.opens is None or self.opens[0] != self.open_until or self.opens[1] <= now:
+            left = max(0.0, self.open_until - time.monotonic())
+            self.opens = (self.open_until, now + timedelta(seconds=left))
+        return self.opens[1]
+
+    def failed(self, delivery: Delivery, outcome: Deferred) -> bool:
+        """Leaves the way alone for a while, longer with each failure; False = it is already: one fault, not one more.
 
         That it asks us to wait is no fault, unless it asks again.
         """
+        if time.monotonic() < self.open_until:
+            return False
         busy = outcome.retry_after is not None
-        self.failures += 1
+        self.failures, self.why = self.failures + 1, outcome.reason
         least = min(2.0 ** (self.failures - busy), 60.0)
         self.open_until = time.monotonic() + max(least, min(outcome.retry_after or 0.0, MOST_PAUSE))
-        said = self.down or self.failures <= busy
-        self.down = self.down or not said
-        return not said
+        if self.failures > busy:
+            self._is_down(delivery.courier, outcome.code)
+        return True
+
+    def fails_later(self, courier: str) -> None:
+        """Leaves one of our numbers alone that takes texts which then fail; the next one that is taken ends it."""
+        if self.open_until < time.monotonic() + FAILING_SECONDS / 2:
+            self.open_until = time.monotonic() + FAILING_SECONDS
+            self.failures, self.why = max(self.failures, 1), "its texts fail after they were accepted"
+            self.down = False
+            self._is_down(courier, "")
+
+    def shut(self, why: str, code: str) -> bool:
+        """Leaves a carrier that refuses us alone; False = it is already: that text was under way before.
+
+        Twice as long as the last time, where that is not long ago: what a relay takes comes back only later.
+        """
+        now = time.monotonic()
+        if now < self.open_until:
+            return False
+        self.shuts = min(self.shuts + 1, 5) if now < self.open_until + MOST_SHUT else 1
+        self.open_until = now + min(SHUT_SECONDS * 2.0 ** (self.shuts - 1), MOST_SHUT)
+        self.failures, self.why = self.failures + 1, why
+        self._is_down("mail", code)
+        return True
+
+    def mended(self, courier: str) -> None:
+        """It has taken something; of a carrier that is shut nothing that was under way before counts."""
+        if self.carrier and time.monotonic() < self.open_until:
+            return
+        if self.failures and self.down:
+            emit("courier.up", courier=courier, number=self.number)
+        self.failures, self.down = 0, False
+
+    def _is_down(self, courier: str, code: str) -> None:
+        if not self.down:
+            emit("courier.down", courier=courier, number=self.number, reason=self.why, code=code)
+        self.down = True
 
     def takes(self, delivery: Delivery) -> bool:
         """Whether there is room; a full queue of bulk still takes what goes before it."""
@@ -72,3 +140,14 @@ def way_of(delivery: Delivery) -> str:
     if not delivery.number:
         return MAIL
     return delivery.number if delivery.fate is Fate.WAITING else f"look-ups of {delivery.number}"
+
+
+def pace(name: str, rules: Rules) -> float:
+    """How much a way takes in a second, segments of texts or mails to a carrier; 0 = as fast as it can."""
+    number = rules.number(name)
+    if number is not None:
+        return number.segments_per_second
+    if not name.startswith("@"):
+        return 0.0
+    told = [c.per_minute for c in carriers.by_domain(rules.carriers, name[1:]) if c.per_minute]
+    return min(told, default=DIRECT_PER_MINUTE if rules.direct else 0) / 60

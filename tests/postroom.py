@@ -248,7 +248,7 @@ def by_carrier(n: int = 0, data: bytes = b"From: x\r\n\r\nhi\r\n") -> tuple[Mess
     parcel = MailParcel(mail_from="b-x@sms.example.com", rcpt_to=to, data=data)
     message, delivery = text(n, BOB)
     lane = f"mail|{delivery.id}"
-    return message, replace(delivery, courier="mail", lane=lane, number="", to=to, sender="", parcel=parcel)
+    return message, replace(delivery, courier="mail", lane=lane, number="@vtext.com", to=to, sender="", parcel=parcel)
 
 
 def mail() -> InboundMail:

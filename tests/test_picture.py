@@ -189,6 +189,23 @@ def test_a_large_photo_is_shrunk_turned_and_forgets_where_it_was_taken() -> None
     assert b"camera" not in found.data
 
 
+@pytest.mark.parametrize("most", [30_000, 200_000, 900_000])
+def test_a_picture_is_made_as_small_as_the_smallest_gateway_wants_it(most: int) -> None:
+    photo = (saved(noise(2400, 1800), quality=90), "image/jpeg", ATTACHED, "")
+    drawing = (saved(Image.effect_mandelbrot((700, 700), (-2, -1.5, 1, 1.5), 90), "PNG"), "image/png", ATTACHED, "")
+    found = attachment.attached(mail(photo, drawing, (PDF * 9_000, "application/pdf", ATTACHED, "")), most)
+
+    assert [len(one.data) <= min(most, 600_000) for one in found[:2]] == [True, True]
+    assert [one.problem for one in found] == ["", "", ""]
+    assert len(found[2].data) > 200_000, "a PDF goes as a link"
+
+
+def test_a_picture_that_cannot_be_made_small_enough_is_left_out() -> None:
+    (found,) = attachment.attached(mail((saved(noise(2400, 1800)), "image/jpeg", ATTACHED, "")), 2_000)
+
+    assert (found.problem, found.data) == ("a picture could not be made small enough", b"")
+
+
 def test_a_photo_as_sharp_as_a_phone_shows_keeps_its_size() -> None:
     smooth = Image.linear_gradient("L").resize((1600, 1200)).convert("RGB")
     (found,) = attachment.attached(mail((saved(smooth), "image/jpeg", ATTACHED, "")))

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,8 @@ from gateway.ports import Media, Reader, ReaderUnavailable
 from gateway.reader import Limits, MailReader
 
 FROM = b"From: shop@jobs.example\r\n"
+TMOBILE = b"From: 2025550143@tmomail.net\r\n"
+CARRIERS = Path(__file__).parent / "data" / "mails" / "carriers"
 SIMPLE = FROM + b"Subject: Ready\r\nReferences: <a@x> <b@x>\r\n\r\nYour car is ready.\r\nDo not reply.\r\n"
 
 
@@ -318,6 +321,86 @@ async def test_what_the_patterns_find_is_in_the_reading(make: Make) -> None:
 
     assert found.job == "4711"
     assert found.captured == {r"RO (\d+) is": "4711", r"at (\d+:\d+)": "10:30"}
+
+
+async def test_a_text_that_a_carrier_sent_on_is_read_without_what_the_carrier_wrote(make: Make) -> None:
+    reader = make()
+    raw = (CARRIERS / "uscellular_stop.eml").read_bytes()
+    before = await read(reader, raw)
+    reader.configure((), reply_domains=("mms.uscc.net",))
+    found = await read(reader, raw)
+
+    assert ("STOP", "", "", 0) == (found.answer, found.subject, found.link, found.pictures)
+    assert before == replace(found, answer=before.answer, answer_cut=before.answer_cut, subject=before.subject)
+    assert before.answer != "STOP"
+
+
+async def test_a_text_that_waits_at_the_carrier_is_read_as_its_address(make: Make) -> None:
+    reader = make()
+    reader.configure((), reply_domains=("pm.sprint.com",))
+    found = await read(reader, (CARRIERS / "sprint_link.eml").read_bytes())
+
+    assert ("", "http://pictures.sprint.example/?mivt=0123456789&shareName=MMS") == (found.answer, found.link)
+
+
+async def test_a_carriers_report_is_no_text(make: Make) -> None:
+    reader = make()
+    raw = (CARRIERS / "verizon_vtext_bounce.eml").read_bytes()
+    before = await read(reader, raw)
+    reader.configure((), reply_domains=("vtext.com",))
+
+    assert "failed" == before.bounce[0]
+    assert before == await read(reader, raw)
+
+
+async def test_the_pictures_of_a_text_are_those_of_the_person(make: Make) -> None:
+    reader = make()
+    logo, photo = (base64.encodebytes(drawn(width, 100)).replace(b"\n", b"\r\n") for width in (200, 300))
+    part = b"--b\r\nContent-Type: image/%s\r\nContent-Transfer-Encoding: base64\r\n\r\n%s"
+    head = b"Content-Type: multipart/related; boundary=b\r\n\r\n--b\r\n\r\nThis leaks\r\n"
+    raw = TMOBILE + head + part % (b"gif; name=tmobilelogo.gif", logo) + part % (b"png", photo) + b"--b--\r\n"
+    reader.configure((), reply_domains=("tmomail.net",))
+    found = {author: await reader.attached(raw.replace(b"2025550143", author)) for author in (b"2025550143", b"maria")}
+
+    assert 1 == (await read(reader, raw)).pictures
+    assert {b"2025550143": [300], b"maria": [200]} == {
+        author: [Image.open(io.BytesIO(p.data)).width for p in pictures] for author, pictures in found.items()
+    }
+
+
+async def test_a_crafted_text_has_an_answer_and_the_next_one_too(make: Make) -> None:
+    reader = make(children=2)
+    reader.configure((), reply_domains=("tmomail.net",))
+    answers = [await reader.read(raw.replace(FROM, TMOBILE)) for raw in TORTURE.values()]
+
+    assert [] == [found for found in answers if isinstance(found, Unreadable) and "died" in found.reason]
+    assert "Ready" == (await read(reader, SIMPLE)).subject
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(b"\r\n" + b"You have received a New Message. http://a " * 1_500, id="notices"),
+        pytest.param(b"\r\n" + b"You have received a New Message.\r\nhttp://a\r\n" * 1_400, id="lines of notices"),
+        pytest.param(b"\r\n" + b"this message was sent using " * 2_200, id="footers"),
+        pytest.param(b"\r\n" + b"http://" * 9_000, id="links"),
+        pytest.param(b"Content-Type: image/gif" + b"; name = x" * 800 + b"\r\n\r\n", id="names"),
+        pytest.param(b"Content-Location: " + b"a" * 8_000 + b"\r\n\r\n", id="a location"),
+        pytest.param(b"X-Long: " + b"=?a?q?" * 10_000 + b"\r\n\r\n", id="headers"),
+        pytest.param(b"Content-Type: text/html\r\n\r\n" + b"<table><tr><td>" * 4_000, id="tables"),
+        pytest.param(b"Content-Type: text/html\r\n\r\n" + b"<a <!-- " * 7_000, id="open tags"),
+        pytest.param(
+            b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+            + (b"--b\r\nContent-Type: text/html\r\n\r\n" + b"<b><table>" * 600 + b"\r\n") * 10,
+            id="parts of HTML",
+        ),
+    ],
+)
+async def test_sixty_kilobytes_of_a_crafted_text_stay_within_the_limits_of_the_child(make: Make, raw: bytes) -> None:
+    reader = make()
+    reader.configure((), reply_domains=("tmomail.net",))
+
+    assert isinstance(await reader.read(TMOBILE + raw), Reading)
 
 
 async def test_a_question_that_nobody_can_answer_spoils_one_child_and_no_mail(make: Make) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,7 +18,7 @@ from gateway.cli.common import json_line, printable, table
 from gateway.cli.preview import _shown as shown_preview
 from gateway.cli.trace import story
 from gateway.config import Config
-from gateway.core.model import Consent, Fate, InboundHook, Kind, Phone, Question, TextIn
+from gateway.core.model import Confirmation, Consent, Fate, InboundHook, Kind, Phone, Question, TextIn
 from gateway.core.work import Writes
 from gateway.ports import Clock
 from gateway.spool.sqlite import SqliteSpool
@@ -109,6 +109,73 @@ async def test_a_question_is_told_with_what_was_offered_what_waits_and_its_answe
     assert "question   bbbbbbbbbb  whether it was a wish not to be texted: not answered, " in before
     assert "about: please stop texting me" in before
     assert "question   aaaaaaaaaa  which job is meant: answered 2 at " in after
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "words"),
+    [
+        ("test", "4821", "whether 2025550143@vtext.com works, by a text with the code 4821: not answered, open until"),
+        ("enroll", "verizon", "whether the phone, which wrote to enroll@, is an employee's at 2025550143@vtext.com: "),
+    ],
+)
+async def test_a_question_about_an_address_is_told_in_words(
+    spool: Any, clock: Any, capsys: Any, kind: str, text: str, words: str
+) -> None:
+    until = datetime.now(UTC) + HOUR
+    options = ("2025550143@vtext.com", "dkim=pass header.d=vtext.com")
+    asked = Question(
+        id="aaaaaaaaaa",
+        kind=kind,
+        phone=ANN,
+        number="",
+        asked_at=clock.now(),
+        closes_at=until,
+        text=text,
+        options=options,
+    )
+    await spool.write(Writes(questions=(asked,)))
+    shown = await told(spool, capsys, phone=ANN)
+
+    assert f"question   aaaaaaaaaa  {words}" in shown
+    assert "offered" not in shown
+    assert "about:" not in shown
+
+
+async def test_the_word_on_an_employees_address_stands_at_its_time_in_the_story_of_his_phone(
+    spool: Any, clock: Any, capsys: Any
+) -> None:
+    word = Confirmation(
+        employee="ann",
+        address="2025550143@vtext.com",
+        at=clock.now() + HOUR,
+        by="12025550143@vtext.com",
+        how="test",
+        note="answered the code 4821, not verified",
+    )
+    await spool.write(Writes(consents=(entry("start", clock),), confirmations=(word,)))
+    works = await told(spool, capsys, phone=ANN, person="ann")
+    gone = replace(
+        word, at=clock.now() + 2 * HOUR, works=False, how="bounce", by="mx.vtext.com", note="550 5.1.1 nobody"
+    )
+    await spool.write(Writes(confirmations=(gone,)))
+    bounced = await told(spool, capsys, phone=ANN, person="ann")
+
+    assert "address    2025550143@vtext.com confirmed by test, 12025550143@vtext.com\n" in works
+    assert "note: answered the code 4821, not verified\n" in works
+    assert works.index("said START") < works.index("address    ")
+    assert "address    2025550143@vtext.com gone: 550 5.1.1 nobody\n" in bounced
+    assert "said by: mx.vtext.com\n" in bounced
+    assert "address    " not in await told(spool, capsys, phone=ANN)
+
+
+async def test_the_story_of_a_text_to_an_employee_tells_what_is_known_of_his_address(
+    spool: Any, clock: Any, capsys: Any
+) -> None:
+    word = Confirmation(employee="ann", address="2025550143@vtext.com", at=clock.now(), by="root")
+    await text_out(spool, "m1", clock.now(), courier="mail", person="ann")
+    await spool.write(Writes(confirmations=(word,)))
+
+    assert "address    2025550143@vtext.com confirmed by admin, root\n" in await told(spool, capsys, id="m1.1")
 
 
 @pytest.mark.parametrize(

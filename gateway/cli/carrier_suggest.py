@@ -121,5 +121,5 @@ def _next(rows: Iterable[dict[str, Any]], ident: str, employee: Employee | None)
     name = employee.name if employee else "EMPLOYEE"
     step = f"{name} is entered with it." if entered else f'Write carrier = "{ident}" under [[employee]] of {name}.'
     if any(row["status"] == "unverified" for row in usable):
-        step += f"  Nobody has shown that it works: gateway carriers confirm {name} when a text has arrived."
+        step += f"  Nobody has shown that it works: gateway carriers test {name}"
     return step

@@ -22,17 +22,20 @@ def command() -> click.Command:
 
 @click.command(
     help="Check the configuration as serve would, and look up MX records.  0: it can be used, 78: it cannot.  "
-    "With --live ask the provider about our numbers instead.  1: an error is left, 69: it cannot be asked."
+    "With --live ask the providers, DNS and the relay instead.  1: an error is left, 69: somebody cannot be asked."
 )
-@click.option("--live", is_flag=True, help="Ask the provider: are the numbers ours, lead to us, and are registered?")
+@click.option(
+    "--live", is_flag=True, help="Are the numbers ours, lead to us, are registered?  Will our mail be believed?"
+)
 @click.option("--fix", is_flag=True, help="As --live, but first lead texts to our numbers to us where they do not.")
+@click.option("--bounce", is_flag=True, help="As --live, and send a mail to ourselves by the relay: does it come back?")
 @json_option
 @config_option
-def check(live: bool, fix: bool, as_json: bool, config_path: str | None) -> None:
-    if live or fix:
+def check(live: bool, fix: bool, bounce: bool, as_json: bool, config_path: str | None) -> None:
+    if live or fix or bounce:
         from gateway.cli.live import report as report_live
 
-        report_live(config_path, as_json=as_json, fix=fix)
+        report_live(config_path, as_json=as_json, fix=fix, bounce=bounce)
     else:
         report(config_path, as_json=as_json)
 
@@ -71,22 +74,16 @@ def _places(config: Any) -> list[tuple[str, str]]:
 
 def _domains(config: Any) -> list[str]:
     """What DNS says of the mail domains that employees need."""
-    from gateway.core.carrier import routable
-    from gateway.mx import look_up
+    from gateway.mx import in_use, look_up, unknown
 
-    used: dict[str, list[str]] = {}
-    today = date.today()  # noqa: DTZ011 - the admin's own calendar
-    for employee in config.rules.employees:
-        channel = config.rules.channel(employee)
-        if channel is not None and channel.address and not routable(channel, today):
-            used.setdefault(channel.domain, []).append(employee.name)
+    used = in_use(config.rules, date.today())  # noqa: DTZ011 - the admin's own calendar
     found = asyncio.run(look_up(used, config.dns_servers)) if used else {}
-    unknown = [d for d, answer in found.items() if isinstance(answer, str) and answer.startswith("no answer")]
+    silent = sorted(domain for domain, answer in found.items() if unknown(answer))
     texts = [
-        f"{domain}: {answer}; {', '.join(used[domain])} cannot be texted there"
+        f"{domain}: {answer}; {', '.join(e.name for e in used[domain])} cannot be texted there"
         for domain, answer in found.items()
-        if isinstance(answer, str) and domain not in unknown
+        if isinstance(answer, str) and domain not in silent
     ]
-    if unknown:
-        texts.append(f"MX records could not be looked up ({found[unknown[0]]}): {', '.join(sorted(unknown))}")
+    if silent:
+        texts.append(f"MX records could not be looked up ({found[silent[0]]}): {', '.join(silent)}")
     return texts

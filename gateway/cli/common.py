@@ -85,18 +85,27 @@ def _from_store(config: Any, verb: str, arguments: Mapping[str, Any]) -> dict[st
 
 def _from_daemon(config: Any, verb: str, arguments: Mapping[str, Any], wait_seconds: float) -> dict[str, Any] | None:
     path = config.state / "control.sock"
-    connection = _Unix(path, wait_seconds)
-    body = json.dumps({"verb": verb, "arguments": {**arguments}}).encode()
     try:
-        connection.request("POST", "/command", body, {"Content-Type": "application/json"})
-        response = connection.getresponse()
-        answer: dict[str, Any] = json.loads(response.read())
+        return exchange(path, verb, arguments, wait_seconds)
     except (FileNotFoundError, ConnectionRefusedError):
         return None
     except PermissionError:
         fail(f"{path} belongs to another user: run the command as the gateway's user, or as root", NO)
     except (OSError, http.client.HTTPException, ValueError) as error:
         fail(f"the daemon at {path} did not answer: {error}", UNAVAILABLE)
+
+
+def exchange(path: Path, verb: str, arguments: Mapping[str, Any], wait_seconds: float) -> dict[str, Any]:
+    """The answer of the daemon at the socket `path`, a no too.
+
+    Raises FileNotFoundError or ConnectionRefusedError without a daemon; OSError, HTTPException or ValueError where it
+    gives no answer.
+    """
+    connection = _Unix(path, wait_seconds)
+    body = json.dumps({"verb": verb, "arguments": {**arguments}}).encode()
+    try:
+        connection.request("POST", "/command", body, {"Content-Type": "application/json"})
+        answer: dict[str, Any] = json.loads(connection.getresponse().read())
     finally:
         connection.close()
     return answer

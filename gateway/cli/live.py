@@ -11,6 +11,8 @@ from dataclasses import asdict, replace
 import click
 
 from gateway.cli.common import NO, UNAVAILABLE, load, plain, print_json
+from gateway.cli.live_bounce import there_and_back
+from gateway.cli.live_mail import mail
 from gateway.config import Config
 from gateway.core.rules import Number
 from gateway.courier.flowroute_account import FlowrouteAccount
@@ -23,10 +25,12 @@ _COLOURS = {"ok": "green", "warning": "yellow", "error": "red"}
 Checker = Callable[[Config, bool], Awaitable[list[Finding]]]
 
 
-def report(config_path: str | None, *, as_json: bool, fix: bool) -> None:
+def report(config_path: str | None, *, as_json: bool, fix: bool, bounce: bool) -> None:
     """Prints every finding; ends with 0, 1 (an error is left), 69 (somebody could not be asked) or 78."""
     config = load(config_path)
     found = asyncio.run(_ask(config, fix))
+    if bounce:
+        found += there_and_back(config)
     if as_json:
         print_json(asdict(finding) for finding in found)
     else:
@@ -95,7 +99,7 @@ def _unserved(finding: Finding) -> Finding:
     return replace(finding, level=level, fixable=False, remedy=remedy)
 
 
-CHECKERS: tuple[Checker, ...] = (numbers,)
+CHECKERS: tuple[Checker, ...] = (numbers, mail)
 
 
 def _show(found: Iterable[Finding]) -> None:
@@ -109,4 +113,4 @@ def _show(found: Iterable[Finding]) -> None:
     shown = [
         f"{counts[level]} {level}{'s' if counts[level] > 1 else ''}" for level in ("error", "warning") if counts[level]
     ]
-    click.echo(", ".join(shown) or ("no errors" if told else "nothing to ask: there is no [[number]]"))
+    click.echo(", ".join(shown) or "no errors")

@@ -48,6 +48,7 @@ def _shown(row: dict[str, Any]) -> str:
         ("rule", row["rule"]),
         ("consent", row["consent"]),
         ("text", row["text"]),
+        *(("as a mail", part) for part in row.get("parts", []) if row["parts"] != [row["text"]]),
         ("cut away", row["cut"]),
         ("size", f"{row['segments']} segments, {row['units']} units, {row['encoding']}"),
         ("costly characters", " ".join(row["costly"])),

@@ -55,6 +55,9 @@ host = "127.0.0.1"
 port = {relay}
 tls = "off"
 
+[dns]
+watch = "0 s"
+
 [[sender]]
 name = "jobs"
 networks = ["127.0.0.0/8"]

@@ -62,7 +62,13 @@ def _inbound(row: Row) -> list[str]:
         words = f"mail in    {row['id']}  from {envelope['mail_from'] or '<>'} to {to}"
         return [
             _head(row, click.style(words, bold=True)),
-            *_more(("peer", row["peer"]), ("sender", row["sender"]), ("parked", row["parked"]), ("note", row["note"])),
+            *_more(
+                ("peer", row["peer"]),
+                ("sender", row["sender"]),
+                ("proven by", row["proven"]),
+                ("parked", row["parked"]),
+                ("note", row["note"]),
+            ),
         ]
     event = row["event"]
     if "text" in event:
@@ -130,7 +136,19 @@ def _consent(row: Row) -> list[str]:
     return [_head(row, f"consent    {said}"), *_more(*told)]
 
 
+def _confirmation(row: Row) -> list[str]:
+    if row["works"]:
+        return [
+            _head(row, f"address    {row['address']} confirmed by {row['how']}, {row['by']}"),
+            *_more(("note", row["note"])),
+        ]
+    return [_head(row, f"address    {row['address']} gone: {row['note'] or row['by']}"), *_more(("said by", row["by"]))]
+
+
 def _question(row: Row) -> list[str]:
+    if row["kind"] in _OF_ADDRESSES:
+        about = _OF_ADDRESSES[row["kind"]].format(address=next(iter(row["options"]), ""), text=row["text"])
+        return [_head(row, f"question   {row['id']}  {about}: {_answer(row)}")]
     about = "which job is meant" if row["kind"] == "job" else "whether it was a wish not to be texted"
     offered = ", ".join(f"{n} = conversation {token}" for n, token in enumerate(row["options"], 1))
     return [
@@ -146,6 +164,10 @@ def _answer(row: Row) -> str:
     return f"not answered, {'closed' if closed else 'open until'} {_time(row['closes_at'])}"
 
 
+_OF_ADDRESSES = {
+    "test": "whether {address} works, by a text with the code {text}",
+    "enroll": "whether the phone, which wrote to enroll@, is an employee's at {address}",
+}
 _ACTIONS = {
     "grant": "agreed",
     "revoke": "opted out",
@@ -179,6 +201,7 @@ _TOLD = {
     "delivery": _delivery,
     "consent": _consent,
     "question": _question,
+    "confirmation": _confirmation,
 }
 
 

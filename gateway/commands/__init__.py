@@ -11,11 +11,13 @@ from typing import Any
 
 from gateway.commands.answer import Answer, CommandFailed
 from gateway.commands.ledger import Ledger
+from gateway.commands.probe import Probe
 from gateway.commands.queue import Queue
 from gateway.commands.report import Report
 from gateway.commands.roll import Roll
 from gateway.commands.store import Store
 from gateway.commands.texts import Texts
+from gateway.commands.trial import Trials
 from gateway.config import Config
 from gateway.core.work import Delivery
 from gateway.doorman import Doorman
@@ -35,6 +37,7 @@ class Commands:
         clock: Clock,
         take: Callable[[Sequence[Delivery]], None] | None,
         refill: Callable[[], None],
+        probe: Probe,
     ) -> None:
         """`take` None: no daemon runs, so nothing is delivered by the process that answers."""
         self._spool = spool
@@ -57,8 +60,11 @@ class Commands:
             "consent.grant": ledger.grant,
             "consent.revoke": ledger.revoke,
             **_tables(config, spool, clock),
+            "carriers.test": Trials(config=config, spool=spool, clock=clock, take=take).test,
             "carriers.confirm": ledger.confirm,
             "carriers.confirmed": ledger.confirmed,
+            "probe.send": probe.send,
+            "probe.seen": probe.seen,
             "db.backup": store.backup,
             "db.check": store.check,
         }

@@ -111,7 +111,7 @@ class Ledger:
         rules = self._config().rules
         person = rules.employee(employee)
         if person is None:
-            raise CommandFailed(f"there is no employee named {employee!r}{_like(employee, rules)}")
+            raise CommandFailed(f"there is no employee named {employee!r}{like(employee, rules)}")
         channel = rules.channel(person)
         address = render(channel, person.phone) if channel else None
         if channel is None or address is None:
@@ -139,7 +139,8 @@ def _state(state: Standing, employee: bool) -> str:
     return "employee" if employee else "none"
 
 
-def _like(name: str, rules: Rules) -> str:
+def like(name: str, rules: Rules) -> str:
+    """The employees that there are, in brackets after a sentence about one that there is not."""
     known = ", ".join(e.name for e in rules.employees)
     return f" (known: {known})" if known else ""
 

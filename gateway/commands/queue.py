@@ -129,7 +129,8 @@ class Queue:
         phone = employee.phone if employee else parsed
         rows = await self._spool.find("story", id=what)
         if not rows and phone:
-            rows = await self._spool.find("story", phone=phone)
+            person = rules.employee_at(phone)
+            rows = await self._spool.find("story", phone=phone, person=person.name if person else "")
         if not rows:
             raise CommandFailed(f"nothing is known of {what}")
         return {"rows": rows}

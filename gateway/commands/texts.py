@@ -13,6 +13,7 @@ from gateway.commands.answer import Answer, CommandFailed
 from gateway.config import Config
 from gateway.core.address import BadAddress, Target, TextAddress, ToConversation, ToName, ToPhone
 from gateway.core.desk import Desk
+from gateway.core.enclosed import carried_bytes
 from gateway.core.facts import Facts
 from gateway.core.forecast import forecast
 from gateway.core.intent import Preview, needs, target_of
@@ -62,7 +63,7 @@ class Texts:
             raise CommandFailed(f"the mail cannot be read: {reading.reason}")
         target = target_of(address, rules)
         facts = await self._facts(target, address, name, raw, reading)
-        pictures = await self._pictures(raw, reading)
+        pictures = await self._pictures(target, raw, reading)
         desk = self._desk(address, name, raw, reading, facts, pictures)
         rows = forecast(target, desk, address)
         for row in rows:
@@ -83,10 +84,13 @@ class Texts:
         mail = self._inbound(address, sender, raw)
         return await gathered(self._spool, needs((intent,), mail, reading, rules), rules)
 
-    async def _pictures(self, raw: bytes, reading: Reading) -> tuple[Picture, ...]:
+    async def _pictures(self, target: Target | BadAddress, raw: bytes, reading: Reading) -> tuple[Picture, ...]:
         rules = self._config().rules
-        wanted = rules.public_url and rules.text.pictures == "send" and reading.pictures
-        return await self._reader.attached(raw) if wanted else ()
+        if not isinstance(target, ToPhone | ToName | TextAddress | ToConversation):
+            return ()
+        least = carried_bytes((Preview(recipient=Recipient(address=""), target=target),), rules)
+        wanted = (rules.public_url or least) and rules.text.pictures == "send" and reading.pictures
+        return await self._reader.attached(raw, least) if wanted else ()
 
     def _inbound(self, address: str, sender: str, raw: bytes) -> InboundMail:
         envelope = Envelope(mail_from="", recipients=(Recipient(address=address),))

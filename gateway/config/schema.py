@@ -109,6 +109,7 @@ class Dkim(Table):
 
 class Dns(Table):
     servers: list[unit.Ip] = []
+    watch: Annotated[timedelta, unit.span("0 s", "7 d")] = timedelta(hours=6)
 
 
 class Sender(Table):

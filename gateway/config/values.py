@@ -134,6 +134,7 @@ class Config:
     twilio: TwilioSettings | None
     flowroute: FlowrouteSettings | None = None
     dns_servers: tuple[str, ...]  # IP addresses; () = the system's
+    dns_watch: timedelta = timedelta(hours=6)  # between two looks at the carriers' mail domains; 0 = never
     credentials: tuple[Credential, ...]  # in the order of [[sender]]
     retention: RetentionSettings
     warnings: tuple[Problem, ...] = ()

@@ -25,19 +25,12 @@ _MEANING = {"stop": "a STOP: no text goes to them any more", "start": "a START",
 def problems(tables: Tables, carriers: CarrierTable, today: date) -> list[Problem]:
     """All warnings, in no order.  `today` tells which gateways of carriers have ended."""
     return [
-        *_without_effect(tables),
         *_numbers(tables),
         *_employees(tables, carriers, today),
         *_senders(tables),
         *_doors(tables),
         *_invitations(tables),
     ]
-
-
-def _without_effect(tables: Tables) -> Iterator[Problem]:
-    if tables.smtp and tables.smtp.model.listen_public:
-        text = "smtp.listen_public refuses mail to enroll: phones cannot enter themselves yet"
-        yield tables.smtp.problem(("listen_public",), text, "enter employees with [[employee]]", severity="warning")
 
 
 def _numbers(tables: Tables) -> Iterator[Problem]:
@@ -91,7 +84,7 @@ def _employee(
             f'{other}ask {model.name} for the carrier of today, or write fallback = "provider"',
         )
     if carrier.needs_confirmation(channel):
-        remedy = f"text {model.name}, ask, and then: gateway carriers confirm {model.name}"
+        remedy = f"gateway carriers test {model.name}"
         return f"{named} {fate} until confirmed: nobody has shown that {channel.domain} works", remedy
     ending = carrier.warning(channel, today)
     return (ending, f"texts to {model.name} then {fate.replace('are', 'will be', 1)}") if ending else None

@@ -73,8 +73,6 @@ def wants(targets: Iterable[Target], rules: Rules) -> Needs:
                 questions.add(token)
             case ConsentCommand(phone=phone):
                 seen.add(phone)
-            case _:
-                pass
     return Needs(
         phones=frozenset(seen),
         threads=frozenset(seen),
@@ -87,12 +85,9 @@ def wants(targets: Iterable[Target], rules: Rules) -> Needs:
 
 def followed(facts: Facts, rules: Rules) -> Needs:
     """The facts about the persons of conversations and questions: a token must be read before its phone is known."""
-    people = [rules.employee_at(c.phone) for c in facts.conversations]
-    asked = [q.phone for q in facts.questions.values()]
-    return Needs(
-        phones=frozenset([*(c.phone for c in facts.conversations), *asked]),
-        employees=frozenset(e.name for e in people if e is not None),
-    )
+    phones = frozenset([*(c.phone for c in facts.conversations), *(q.phone for q in facts.questions.values())])
+    people = [rules.employee_at(phone) for phone in phones]
+    return Needs(phones=phones, employees=frozenset(e.name for e in people if e is not None))
 
 
 def conversation(facts: Facts, token: str) -> Conversation | None:
@@ -203,12 +198,14 @@ def admit(
         case ToAbuse():
             return None if door is Door.PUBLIC or sender is not None else _stranger()
         case ToEnroll():
-            return _no("5.1.1", "enrolment by text is not available here")
+            opened = door is Door.PUBLIC and rules.carriers.reply_domains
+            return None if opened else _no("5.1.1", "enrolment is not available here: the phone must text this address")
+        case ToConversation() if door is Door.PUBLIC and texter(target, facts, rules) is not None:
+            return None  # even after a STOP: the START comes in here
+        case ToConversation() | ToAsk() if door is Door.PUBLIC:
+            return answerable(target, facts, rules, now)
         case ToAsk():
-            return _admit_decision(target, door, sender, facts, rules, now)
-        case ToConversation() if door is Door.PUBLIC:
-            owner = answered(target, facts, rules)
-            return _admit_texted(target, owner, facts, rules, now) if owner else _outside()
+            return _admit_decision(target, facts) if sender is not None else _stranger()
         case _ if door is Door.PUBLIC:
             return _outside()
         case _ if sender is None:
@@ -226,34 +223,37 @@ def _outside() -> Refusal:
 
 
 def answered(target: ToConversation | ToAsk, facts: Facts, rules: Rules) -> Sender | None:
-    """The sender whose conversation or question a mail from outside answers; None where no such answer is taken.
-
-    Who writes as somebody in its answer_from must be proven at DATA.
-    """
-    if isinstance(target, ToConversation):
-        talk = conversation(facts, target.token)
-        name = talk.sender if talk else ""
-    else:
-        question = facts.questions.get(target.token)
-        name = question.sender if question else ""
-    owner = rules.sender(name)
+    """The sender whose conversation or question somebody in its answer_from may answer from outside; None = nobody."""
+    token = target.token
+    asked = conversation(facts, token) if isinstance(target, ToConversation) else facts.questions.get(token)
+    owner = rules.sender(asked.sender) if asked else None
     return owner if owner is not None and owner.answer_from else None
 
 
-def _admit_decision(
-    target: ToAsk, door: Door, sender: Sender | None, facts: Facts, rules: Rules, now: datetime
-) -> Refusal | None:
-    if door is Door.PUBLIC and answered(target, facts, rules) is None:
+def answerable(target: ToConversation | ToAsk, facts: Facts, rules: Rules, now: datetime) -> Refusal | None:
+    """Why this address takes no mail from outside; None = it takes that of somebody in answer_from, proven at DATA."""
+    owner = answered(target, facts, rules)
+    if owner is None:
         return _outside()
-    if door is not Door.PUBLIC and sender is None:
-        return _stranger()
+    if isinstance(target, ToConversation):
+        return _admit_texted(target, owner, facts, rules, now)
+    no = _admit_decision(target, facts)
+    closed = no is None and facts.questions[target.token].closes_at <= now
+    return _no("5.7.1", "this question has closed") if closed else no
+
+
+def texter(target: ToConversation, facts: Facts, rules: Rules) -> Phone | None:
+    """The employee's phone that may answer at this address by its carrier's mail; None where no phone may."""
+    talk = conversation(facts, target.token)
+    return talk.phone if talk is not None and rules.employee_at(talk.phone) is not None else None
+
+
+def _admit_decision(target: ToAsk, facts: Facts) -> Refusal | None:
     question = facts.questions.get(target.token)
-    if question is None or question.kind != "stop":
+    if question is None or question.kind not in ("stop", "enroll"):
         return _no("5.1.1", "there is no such question")
     if question.answered_at is not None:
         return _no("5.7.1", "this question has been answered")
-    if door is Door.PUBLIC and question.closes_at <= now:
-        return _no("5.7.1", "this question has closed")
     return None
 
 

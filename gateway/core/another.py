@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from gateway.core import address, gsm, notice, outgoing
+from gateway.core import address, gsm, notice
 from gateway.core.enclosed import as_links
 from gateway.core.facts import Facts
 from gateway.core.intent import mailboxes
@@ -16,22 +16,36 @@ from gateway.core.work import Delivery, MailParcel, Message, Writes
 
 
 def by_provider(delivery: Delivery, message: Message, rules: Rules, now: datetime) -> Delivery | None:
-    """The delivery by the provider after the carrier refused; None where that way is not open.
+    """The delivery of the whole text by the provider after the carrier refused a part; None where that is not open.
 
-    It goes out by the number that its conversation was given, and no later than the first way would have.
+    It goes out by the number that its conversation was given, and no later than the first way would have.  Its id is
+    the same for every part, so that two of them make it once.  A bare picture has no words to fall back on.
     """
     employee = rules.employee(delivery.person)
-    if not delivery.ways or employee is None:
+    if not delivery.ways or employee is None or not message.text:
         return None
     person = Person(phone=employee.phone, employee=replace(employee, carrier=""), tag=delivery.ways[0])
     today = now.astimezone(rules.timezone).date()
     found = ways(person, rules.sender(message.sender), rules, today=today)
     if isinstance(found, NoWay):
         return None
-    made = outgoing.text_by(found[0], (), message, rules, now, bounce="", k=_count(delivery) + 1)
+    k = _count(delivery) + 1
+    parcel = notice.parcel_for(found[0], message, rules, now, bounce="", delivery=f"{message.id}.{k}")
+    made = notice.text_delivery(message, found[0], rules, now, parcel=parcel, bounce="", k=k)
     return replace(
         made, conversational=delivery.conversational, priority=delivery.priority, expires_at=delivery.expires_at
     )
+
+
+def fallback_id(delivery: Delivery) -> str:
+    """The id of the delivery by the provider that replaces a carrier text, whichever part of it; "" for all else."""
+    carried = delivery.courier == "mail" and delivery.number.startswith("@")
+    return f"{delivery.message}.{_count(delivery) + 1}" if carried else ""
+
+
+def superseded(delivery: Delivery, facts: Facts) -> bool:
+    """Whether the whole text goes by the provider already.  The facts hold the delivery of `fallback_id`, if any."""
+    return fallback_id(delivery) in facts.deliveries
 
 
 def with_links(delivery: Delivery, now: datetime, rules: Rules) -> Delivery | None:
@@ -111,4 +125,5 @@ def _told(delivery: Delivery, other: str, why: str, rules: Rules, now: datetime,
 
 
 def _count(delivery: Delivery) -> int:
-    return int(delivery.id.rpartition(".")[2])
+    """Which way of its message it is, from 1 on: 1 for every part of a carrier text, "m1.1.1-3" too."""
+    return int(delivery.id.rpartition(".")[2].partition("-")[0])

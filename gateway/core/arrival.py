@@ -45,14 +45,14 @@ def arrived(
         pictures=pictures,
     )
     heard, more = _doubted(heard, facts, rules, now, tokens)
-    facts = _entered(facts, (*more.consents, *((heard.entry,) if heard.entry else ())))
+    facts = entered(facts, (*more.consents, *((heard.entry,) if heard.entry else ())))
     heard, texts = _texted_back(heard, facts, rules, now)
     asks = _asked(heard, question, facts, rules, now, tokens)
     return _mailed(heard, facts, rules, now, tokens, asks).joined(more).joined(texts)
 
 
-def _entered(facts: Facts, entries: tuple[Consent, ...]) -> Facts:
-    """The facts as this text leaves them; the door may have made the entry of a keyword already."""
+def entered(facts: Facts, entries: tuple[Consent, ...]) -> Facts:
+    """The facts as what came in leaves them; the door may have made the entry of a keyword already."""
     consents = dict(facts.consents)
     for entry in entries:
         known = consents.get(entry.phone, ())
@@ -100,7 +100,7 @@ def _doubted(heard: Heard, facts: Facts, rules: Rules, now: datetime, tokens: It
         at=heard.inbound.at,
     )
     asked = doubt.ask(may_be, next(tokens), rules, now)
-    after = _entered(facts, asked.consents).consents[phone]
+    after = entered(facts, asked.consents).consents[phone]
     if policy.standing(after, rules.brand).suspended is None:
         return heard, Writes()  # the person has said START since
     note = "[This may be a wish not to be texted: reminders to this phone pause. A question about it is on its way.]"

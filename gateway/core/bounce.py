@@ -118,6 +118,11 @@ def verdict_of(code: str, words: str) -> str:
     return "other"
 
 
+def greylisted(code: str, words: str) -> bool:
+    """Whether a host only wants to see that we come again: it takes the mail after some minutes."""
+    return not code.startswith("5") and bool(_GREYLISTED.search(words[:_DIAGNOSTIC_CHARS]))
+
+
 _CODE = re.compile(r"(?<![\d.-])(?:[45]\d\d(?=[ -])|[45]\.\d{1,3}\.\d{1,3}\b)")
 _PERMANENT = re.compile(r"\A\s*\Z|(?<![\d.])5")  # or not told
 _BARE_550 = re.compile(r"\A(?!.*\b[45]\.(?!0\.0))(?=.*\b550\b)")  # beside it no enhanced code that says otherwise
@@ -131,10 +136,13 @@ def _words(*patterns: str) -> re.Pattern[str]:
     return re.compile("|".join(patterns), re.IGNORECASE)
 
 
+_GREYLISTED = _words(r"gr[ae]y-?list")
 # The first row that fits holds; None fits all.
 _VERDICTS: tuple[tuple[str, re.Pattern[str] | None, re.Pattern[str] | None], ...] = (
     # Greylisting bears the codes of policy, and is over after minutes (textbelt #77: Verizon).
-    ("other", None, _words(r"gr[ae]y-?list")),
+    ("other", None, _GREYLISTED),
+    # RFC 7505: it bears a code of numbers, and is said of the domain with all its numbers.
+    ("other", None, _words(r"\bnull ?mx\b")),
     ("mailbox_full", _codes(r"[45]\.2\.2"), None),
     (
         "mailbox_full",

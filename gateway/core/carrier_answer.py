@@ -8,13 +8,16 @@ Sources: the mails and patterns of monde/mms2r (MIT), Signal-Android #293, bette
 from __future__ import annotations
 
 import re
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from email.message import Message
 
 from gateway.core import cut, header, parts, plain
 from gateway.core.model import Unreadable
 
-_TEXTS = 8  # text parts that are looked at
+_DIGITS = 7  # of the shortest number
+_TEXTS = 8  # text parts of one kind that are looked at
+_TEXT_CHARS = 262_144  # of all parts of one kind, as encoded; the last one may go over it
 _LINE_CHARS = 2_000
 
 # Lines, and subjects, that carriers write and nobody else.
@@ -78,6 +81,15 @@ class _Stripped:
     link: str
 
 
+def texted(author: str | None, domains: Container[str]) -> bool:
+    """Whether a mail with this From is a text that a carrier sent on: a number at one of `domains`, in lower case.
+
+    Some carriers give people mailboxes at the same domain.
+    """
+    local, _, domain = (author or "").rpartition("@")
+    return domain.lower() in domains and sum(c.isdigit() for c in local) >= _DIGITS
+
+
 def words(raw: bytes) -> Words | Unreadable:
     """The words in a mail that a carrier made of a text: the plain parts, else the .txt files, else the HTML.
 
@@ -89,14 +101,20 @@ def words(raw: bytes) -> Words | Unreadable:
     leaves = [leaf for leaf, _ in parts.leaves(message)]
     found = _said(leaves)
     answer = cut.answer(found.text)
-    link = "" if found.text else found.link
     return Words(
         text=answer.kept,
         gone=answer.gone,
         subject=_subject(header.words(parts.first(parts.fields(message), "subject"))),
-        link=link,
-        images=sum(_pictured(leaf, bare=bool(link)) for leaf in leaves),
+        link=found.link,
+        images=sum(_pictured(leaf, bare=bool(found.link)) for leaf in leaves),
     )
+
+
+def pictures(message: Message) -> list[Message]:
+    """The parts of such a mail that are pictures of the person's, as many as Words.images says."""
+    leaves = [leaf for leaf, _ in parts.leaves(message)]
+    bare = bool(_said(leaves).link)
+    return [leaf for leaf in leaves if _pictured(leaf, bare=bare)]
 
 
 def _said(leaves: list[Message]) -> _Stripped:
@@ -106,12 +124,20 @@ def _said(leaves: list[Message]) -> _Stripped:
     for kind in ("plain", "named", "html"):
         if kind == "html" and noticed:
             break  # the same notice, in more words
-        texts = [parts.body(leaf).text for leaf in leaves if _kind(leaf) == kind][:_TEXTS]
+        texts = _texts([leaf for leaf in leaves if _kind(leaf) == kind])
         found = _stripped("\n\n".join(text for text in texts if not text.lstrip().startswith("<smil")))
         if found.text:
-            return found
+            return _Stripped(text=found.text, noticed=found.noticed, link="")
         link, noticed = link or found.link, noticed or found.noticed
     return _Stripped(text="", noticed=noticed, link=link)
+
+
+def _texts(leaves: list[Message]) -> Iterator[str]:
+    room = _TEXT_CHARS
+    for leaf in leaves[:_TEXTS]:
+        if room > 0:
+            room -= len(str(leaf.get_payload()))
+            yield parts.body(leaf).text
 
 
 def _kind(leaf: Message) -> str:

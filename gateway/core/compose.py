@@ -33,12 +33,26 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 
 
 def carrier_text(
-    *, sender: str, reply_to: str, to: str, text: str, message_id: str, at: datetime, domain: str
+    *,
+    sender: str,
+    reply_to: str,
+    to: str,
+    text: str,
+    message_id: str,
+    at: datetime,
+    domain: str,
+    picture: Picture | None = None,
 ) -> bytes:
-    """One text as a carrier's gateway takes it: a single part text/plain, no Subject, as little header as allowed."""
+    """One text as a carrier's gateway takes it: a single part text/plain, no Subject, as little header as allowed.
+
+    With a `picture` it is multipart/mixed, the text first, where there is one.
+    """
     fields = _head(at, message_id, domain)
     fields += [("From", sender), ("Reply-To", "" if reply_to == sender else reply_to), ("To", to)]
-    return _mail(fields, _plain(text))
+    if picture is None:
+        return _mail(fields, _plain(text))
+    words = [_part(_plain(text))] if text else []
+    return _mail(fields, _joined("mixed", [*words, _part(_file(picture))]))
 
 
 def reply(

@@ -19,8 +19,8 @@ from gateway.core.rules import Rules
 from gateway.core.work import MailParcel, Message, Writes
 
 _OPEN_FOR = timedelta(days=30)
-_YES = frozenset({"yes", "y", "ja", "si", "sí", "oui", "stop"})
-_NO = frozenset({"no", "n", "nein", "non", "nope"})
+YES = frozenset({"yes", "y", "ja", "si", "sí", "oui"})
+NO = frozenset({"no", "n", "nein", "non", "nope"})
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -69,7 +69,7 @@ def ask(doubt: Doubt, token: str, rules: Rules, now: datetime) -> Writes:
         closes_at=now + _OPEN_FOR,
         text=doubt.words[:500],
     )
-    return Writes(consents=(entry,), questions=(question,)).joined(_mail(_asked(doubt, rules, now), token, rules, now))
+    return Writes(consents=(entry,), questions=(question,)).joined(mail(_asked(doubt, rules, now), token, rules, now))
 
 
 def _asked(doubt: Doubt, rules: Rules, now: datetime) -> Message:
@@ -83,7 +83,8 @@ def _asked(doubt: Doubt, rules: Rules, now: datetime) -> Message:
     return replace(told, sender=doubt.sender, rule=f"question to {to}", report_to=other)
 
 
-def _mail(told: Message, token: str, rules: Rules, now: datetime, *, about: str = "") -> Writes:
+def mail(told: Message, token: str, rules: Rules, now: datetime, *, about: str = "") -> Writes:
+    """`told` as a mail whose answer comes to the a- address of `token`; without one it asks nothing."""
     data = compose.notice(
         sender=notice.author(rules),
         reply_to=f"a-{token}@{rules.domain}" if token else "",
@@ -173,7 +174,7 @@ def _pointless(question: Question, found: str, desk: Desk) -> str:
 
 def _unchanged(question: Question, found: str, why: str, desk: Desk) -> Writes:
     """The word to who answered that it came to nothing: he would rely on it."""
-    to = _back(desk)
+    to = back(desk)
     if not to:
         return Writes()
     text = f"Your answer was {found}, but nothing was changed, because {why}.\n"
@@ -181,10 +182,10 @@ def _unchanged(question: Question, found: str, why: str, desk: Desk) -> Writes:
     ident = f"{question.id}.unchanged"
     subject = _subject(question.phone)
     told = notice.told_message(ident, Kind.REPORT, None, to, subject, text, desk.now, desk.mail.id)
-    return _mail(told, "", desk.rules, desk.now, about=desk.reading.message_id)
+    return mail(told, "", desk.rules, desk.now, about=desk.reading.message_id)
 
 
-def _back(desk: Desk) -> str:
+def back(desk: Desk) -> str:
     """Who answered; "" when nobody can be told.  From outside only From is proven, not where it wants its answer."""
     if desk.mail.door is Door.PUBLIC:
         return desk.reading.author or ""
@@ -198,13 +199,13 @@ def _decision(words: str) -> str:
     """
     found = _WORD.search(words[:200])
     word = found[0].casefold() if found else ""
-    if word in _NO:
+    if word in NO:
         return "" if suspect.suspected(words) else "no"
-    return "yes" if word in _YES else ""
+    return "yes" if word in YES or word == "stop" else ""
 
 
 def _again(question: Question, token: str, desk: Desk) -> Writes:
-    to = _back(desk)
+    to = back(desk)
     if not to:
         return Writes()
     text = "Your answer was neither yes nor no, so nothing was changed.\n\n" + _text(
@@ -215,4 +216,4 @@ def _again(question: Question, token: str, desk: Desk) -> Writes:
     subject = _subject(question.phone)
     told = notice.told_message(ident, Kind.QUESTION, None, to, subject, text, desk.now, desk.mail.id)
     desk.notes.append(f"the question about {question.phone} is asked again: neither yes nor no")
-    return _mail(told, token, desk.rules, desk.now, about=desk.reading.message_id)
+    return mail(told, token, desk.rules, desk.now, about=desk.reading.message_id)

@@ -1,4 +1,7 @@
-"""Pictures and files that go out with a text: with it where the number can, as a link where it cannot."""
+"""Pictures and files that go out with a text: with it where the number can, as a link where it cannot.
+
+A carrier's gateway takes one picture, or none.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from gateway.core import gsm
-from gateway.core.intent import FILES
+from gateway.core import admit, gsm, taste
+from gateway.core.address import ToConversation
+from gateway.core.carrier import Channel
+from gateway.core.intent import FILES, Intent, Preview, SendText
 from gateway.core.model import MediaFile, Picture
 from gateway.core.rules import Number, Rules
 from gateway.core.template import Words
@@ -66,6 +71,35 @@ def linked(words: Words, links: Sequence[str], rules: Rules) -> Words:
         return replace(words, text=whole, segments=size)
     problem = f"the text is too long: {size} segments with its links, [text] max_segments is {most}"
     return replace(words, problem=problem)
+
+
+def one_picture(pictures: Sequence[Picture], count: int, channel: Channel) -> tuple[Picture | None, tuple[str, ...]]:
+    """The picture that a carrier's gateway takes with a text, and a clause for each file that is left out.
+
+    `count` files are attached to the mail; where no gateway takes any, `pictures` may be empty all the same.
+    """
+    most = taste.picture_bytes(channel)
+    whose = f"{channel.name or channel.carrier}'s {channel.channel} gateway"
+    if not most:
+        several = len(pictures) or count
+        what = f"{several} pictures or files were" if several > 1 else "a picture or file was"
+        return None, (f"{what} left out: {whose} takes none",) if several else ()
+    goes = next((p for p in pictures if p.kind.startswith("image/") and 0 < len(p.data) <= most), None)
+    takes = f"{whose} takes one picture, of at most {most / 1000:g} kB"
+    return goes, tuple(p.problem or f"{p.name} was left out: {takes}" for p in pictures if p is not goes)
+
+
+def carried_bytes(intents: Sequence[Intent], rules: Rules) -> int:
+    """How large a picture of a mail may be for every carrier's gateway that may get it, in bytes; 0 = none takes one.
+
+    The phone behind an r- address is not known yet: it may be any employee's.
+    """
+    targets = [intent.target for intent in intents if isinstance(intent, SendText | Preview)]
+    answering = any(isinstance(target, ToConversation) for target in targets)
+    phones = admit.wants(targets, rules).phones
+    meant = [e for e in rules.employees if answering or e.phone in phones]
+    sizes = [taste.picture_bytes(channel) for channel in map(rules.channel, meant) if channel is not None]
+    return min(filter(None, sizes), default=0)
 
 
 def as_links(delivery: Delivery) -> TextParcel | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import repeat
 
-from gateway.core import compose, gsm, notice, outgoing, suspect, timing
+from gateway.core import compose, gsm, notice, outgoing, suspect, taste, timing, wording
 from gateway.core.address import BadAddress, TextAddress, ToConversation, ToName, ToPhone
 from gateway.core.admit import Choice, Texted
 from gateway.core.desk import Desk, answers_to, message_to
@@ -13,10 +13,11 @@ from gateway.core.intent import Preview, bare_subject
 from gateway.core.model import Fate, Kind, Recipient, Refusal
 from gateway.core.route import CarrierWay, Person, ProviderWay, Way
 from gateway.core.template import Words
+from gateway.core.wording import Load
 from gateway.core.work import Delivery, MailParcel, Writes
 
 _SHOWN = (
-    "to", "person", "kind", "text", "cut", "encoding", "segments", "units", "costly", "price", "route", "rule",
+    "to", "person", "kind", "text", "parts", "cut", "encoding", "segments", "units", "costly", "price", "route", "rule",
     "consent", "due_at", "warnings", "refused",
 )  # fmt: skip
 
@@ -43,7 +44,13 @@ def preview(intent: Preview, desk: Desk) -> Writes:
 
 
 def _shown(row: dict[str, object]) -> str:
+    row = row | {"parts": _below(row["parts"]) if row["parts"] != [row["text"]] else ""}
     return "\n".join(f"{name}: {_plain(row[name])}" for name in _SHOWN if row[name] not in (None, "", []))
+
+
+def _below(parts: object) -> str:
+    """The texts that a carrier gets, below each other."""
+    return "".join(f"\n  {part}" for part in parts) if isinstance(parts, list) else ""
 
 
 def _plain(value: object) -> object:
@@ -59,40 +66,42 @@ def forecast(target: object, desk: Desk, recipient: str) -> list[dict[str, objec
     """
     if not isinstance(target, ToPhone | ToName | TextAddress | ToConversation):
         reason = target.reason if isinstance(target, BadAddress) else "no text follows from this address"
-        return [_row("", None, Words(text="", segments=0), desk, reason)]
+        return [_row("", None, Load(words=Words(text="", segments=0)), desk, reason)]
     recipient = recipient.removeprefix("preview+")
     found = outgoing.chosen(target, recipient, desk)
     if isinstance(found, Refusal):
-        return [_row("", None, outgoing.words_for(target, recipient, None, desk), desk, found.text)]
+        words = wording.words_for(target, recipient, None, desk)
+        return [_row("", None, Load(words=words), desk, found.text)]
     return [_of_one(target, recipient, one, desk) for one in found]
 
 
 def _of_one(target: Texted, recipient: str, one: Choice, desk: Desk) -> dict[str, object]:
     # Nothing is kept, so the tokens of the mail are not used up; these are as long as those.
     tokens = repeat("preview".ljust(16, "x"))
-    words, inside = outgoing.whole_for(target, recipient, one, "preview", desk, tokens)
-    refused = one.refused.text if one.refused else words.problem
-    row = _row(str(one.person.phone), one, words, desk, refused)
-    return {**row, "pictures": len(inside.media), "warnings": _warnings(words, one, desk)}
+    talk = one.conversation.id if one.conversation else next(tokens)
+    load = wording.load(target, recipient, one, "preview", talk, desk, tokens)
+    refused = one.refused.text if one.refused else load.words.problem
+    row = _row(str(one.person.phone), one, load, desk, refused)
+    pictures = len(load.inside.media) + (load.picture is not None)
+    return {**row, "pictures": pictures, "warnings": _warnings(load, one, desk)}
 
 
-def _warnings(words: Words, one: Choice, desk: Desk) -> list[str]:
+def _warnings(load: Load, one: Choice, desk: Desk) -> list[str]:
     """What the person who wrote the mail should know before it is sent."""
     shown = [
         f'the text invites the answer {word}, which does more than answer: write "call us" or another word'
-        for word in suspect.invited(words.text)
+        for word in suspect.invited(load.words.text)
     ]
+    if isinstance(load.way, CarrierWay):
+        shown += filter(None, [taste.drops(load.words.text, load.way.channel)])
     rules = desk.rules
     if one.person.employee is None and desk.reading.pictures and rules.text.pictures == "send" and not rules.public_url:
         shown.append("its pictures are left out: they need [http] public_url")
-    if one.ways and isinstance(one.ways[0], ProviderWay):
-        shown += [picture.problem for picture in desk.pictures if picture.problem]
-    return shown
+    return [*shown, *load.left]
 
 
-def _row(to: str, one: Choice | None, words: Words, desk: Desk, refused: str) -> dict[str, object]:
-    person = one.person if one else None
-    way = one.ways[0] if one and one.ways else None
+def _row(to: str, one: Choice | None, load: Load, desk: Desk, refused: str) -> dict[str, object]:
+    person, words, way = one.person if one else None, load.words, load.way
     price = way.number.price_per_segment * words.segments if isinstance(way, ProviderWay) else 0.0
     timed = _timed(person, way, one, desk) if person else None
     if timed is not None and timed.fate is Fate.EXPIRED:
@@ -102,8 +111,9 @@ def _row(to: str, one: Choice | None, words: Words, desk: Desk, refused: str) ->
         "kind": person.kind if person else None,
         "person": person.employee.name if person and person.employee else None,
         "route": _route(way, to),
-        "rule": one.rule if one else "",
+        "rule": load.rule,
         "text": words.text,
+        "parts": list(load.parts),
         "cut": words.cut,
         "encoding": gsm.encoding(words.text),
         "segments": words.segments,

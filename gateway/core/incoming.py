@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
-from gateway.core import another, codes, doubt, notice, optout
+from gateway.core import another, codes, doubt, gone, notice, optout, timing
 from gateway.core.codes import Klass
 from gateway.core.doubt import Doubt
 from gateway.core.facts import Facts
@@ -137,11 +138,14 @@ def bounce(
 ) -> Writes:
     """What a mail to a b- address does: a permanent failure ends a delivery that had been handed over.
 
-    A person's reply then goes to the mailbox behind, and so does one that is only late.
+    A person's reply then goes to the mailbox behind, and so does one that is only late.  Likewise a carrier's text goes
+    by the provider.
     """
     found = facts.by_bounce.get(intent.token)
     if found is None or not reading.bounce:
         return Writes()
+    if timing.by_carrier(found):
+        return _carrier_bounce(found, reading.bounce, facts, rules, now)
     action, status_code, words = reading.bounce
     message = facts.messages.get(found.message)
     other = Writes()
@@ -159,3 +163,50 @@ def bounce(
     why = f"the mail to {found.to} came back: {words}"
     told = another.told_of(found, message, rules)
     return Writes(moves=(move,)).joined(notice.failure(told, why, status_code, Fate.FAILED, rules, now))
+
+
+def _carrier_bounce(found: Delivery, said: tuple[str, str, str], facts: Facts, rules: Rules, now: datetime) -> Writes:
+    """What the return, or the delay, of a text by a carrier does; of what ended badly before it is no news."""
+    action, code, words = said
+    message = facts.messages.get(found.message)
+    if action != "failed":
+        return _carrier_delay(found, message, code, words, facts, rules, now)
+    move = Move(delivery=found.id, fate=Fate.FAILED, code=code, note=f"bounced: {words}"[:500], source="bounce")
+    if message is None or found.fate not in _LEFT:
+        return Writes(moves=(move,))
+    news = gone.noted(found, message, code, words, "bounce", facts, rules, now)
+    news = news.joined(_refuses_us(found, code, words, facts, rules, now))
+    if another.superseded(found, facts):
+        return Writes(moves=(move,)).joined(news)
+    other = gone.instead(found, message, facts, rules, now) if now < found.expires_at else None
+    if other is not None:
+        move = replace(move, note=f"{move.note}; {gone.falls_back(found, other)}")
+        return Writes(moves=(move,), deliveries=(other,)).joined(news)
+    why = f"the mail to {found.to} came back: {words}"
+    told = notice.failure(message, why, code, Fate.FAILED, rules, now)
+    return Writes(moves=(move,)).joined(told).joined(news)
+
+
+def _carrier_delay(
+    found: Delivery, message: Message | None, code: str, words: str, facts: Facts, rules: Rules, now: datetime
+) -> Writes:
+    """What the word that a text is late does: the next hop has it, and may bring it yet."""
+    note = f"delayed: {words}"[:500]
+    move = Move(delivery=found.id, fate=Fate.HANDED_OVER, code=code, note=note, source="bounce")
+    if found.fate not in _LEFT:
+        return Writes(moves=(move,))
+    news = _refuses_us(found, code, words, facts, rules, now)
+    other = gone.overtaking(found, message, facts, rules, now)
+    if other is None:
+        return Writes(moves=(move,)).joined(news)
+    move = replace(move, note=f"{note}; goes by {other.courier} as well: {gone.TWICE}")
+    other = replace(other, note=f"{gone.TWICE}: the mail to {found.to} is only late")
+    return Writes(moves=(move,), deliveries=(other,)).joined(news)
+
+
+def _refuses_us(found: Delivery, code: str, words: str, facts: Facts, rules: Rules, now: datetime) -> Writes:
+    """The alarm where a carrier's no is said of us; who reads the plan leaves the carrier alone then."""
+    if not gone.against_us(found, code, words):
+        return Writes()
+    key, subject, text = gone.shut_out(found, words, rules, now)
+    return notice.alarm(key, subject, text, rules, now, facts.confirmations, by_relay=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from gateway.core import address, choice
+from gateway.core import address, automatic, choice
 from gateway.core.address import (
     BadAddress,
     ConsentCommand,
@@ -17,6 +17,7 @@ from gateway.core.address import (
     ToAsk,
     ToBounce,
     ToConversation,
+    ToEnroll,
     ToName,
     ToPhone,
     ToPostmaster,
@@ -24,7 +25,7 @@ from gateway.core.address import (
 )
 from gateway.core.admit import wants
 from gateway.core.facts import Needs
-from gateway.core.keyword import Keyword, keyword
+from gateway.core.keyword import Keyword, texted
 from gateway.core.model import (
     Door,
     InboundHook,
@@ -71,10 +72,30 @@ class Forward:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A mail to a b- address: it speaks of a mail of ours."""
+    """A mail to a b- address: it speaks of a mail of ours, or a carrier sends there what its phone answers."""
 
     recipient: Recipient
     token: str
+    phone: Phone | None = None  # that a person may have written it with; None = what it is not
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyByMail:
+    """An employee answers a carrier text: mail from a phone to r-.  Whether it is his phone, the conversation tells."""
+
+    recipient: Recipient
+    target: ToConversation
+    phone: Phone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enroll:
+    """A phone writes to enroll@: From tells its number and its carrier."""
+
+    recipient: Recipient
+    phone: Phone
+    carriers: tuple[str, ...]  # ids of the carriers whose phones write from that domain
+    address: str  # From
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +137,9 @@ class Answered:
     token: str
 
 
-MailIntent = SendText | Preview | ConsentChange | Forward | Report | Answered | Ignored | NotForUs
+MailIntent = (
+    SendText | Preview | ConsentChange | Forward | Report | ReplyByMail | Enroll | Answered | Ignored | NotForUs
+)
 Intent = MailIntent | Reply | Status | Unreadable
 
 FILES = 10  # that go with one text at most
@@ -136,37 +159,30 @@ def understand(
     """What `inbound` means: one intent per recipient of a mail, one for a hook.  `reading` is None for a hook."""
     if isinstance(inbound, InboundHook):
         event = inbound.event
-        if isinstance(event, StatusIn):
-            return (Status(event=event),)
-        return (Reply(event=event, keyword=_said(event)),)
+        return (Status(event=event) if isinstance(event, StatusIn) else Reply(event=event, keyword=texted(event)),)
     if not isinstance(reading, Reading):
         return (reading or Unreadable(reason="the mail was not read"),)
     return tuple(_one(r, inbound, reading, rules) for r in inbound.envelope.recipients)
 
 
-def _said(event: TextIn) -> Keyword | None:
-    said = keyword(event.text)
-    if not event.opt_out or (said is not None and said.action == event.opt_out.lower()):
-        return said
-    # The provider knows words of its own, in other languages too.
-    return Keyword(word=" ".join(event.text.split())[:20].upper() or event.opt_out, action=event.opt_out.lower())
-
-
 def _one(recipient: Recipient, mail: InboundMail, reading: Reading, rules: Rules) -> MailIntent:
     target = target_of(recipient.address, rules)
     match target:
+        case ToConversation() | ToEnroll() if mail.door is Door.PUBLIC and not mail.sender:
+            return _from_phone(recipient, target, mail, reading, rules)
         case ToConversation():
-            why = automatic_answer(mail, reading)
+            why = automatic.answer(mail, reading)
             return Ignored(recipient=recipient, reason=why) if why else SendText(recipient=recipient, target=target)
         case ToPhone() | ToName() | TextAddress():
-            why = automatic_job_mail(reading)
+            why = automatic.job_mail(reading)
             return Ignored(recipient=recipient, reason=why) if why else SendText(recipient=recipient, target=target)
         case ToPreview(inner=inner):
             return Preview(recipient=recipient, target=inner)
         case ToBounce(token=token):
-            return Report(recipient=recipient, token=token)
+            found = automatic.phone(mail, reading, rules)
+            return Report(recipient=recipient, token=token, phone=None if isinstance(found, str) else found[0])
         case ToAsk(token=token):
-            why = automatic_answer(mail, reading)
+            why = automatic.answer(mail, reading)
             return Ignored(recipient=recipient, reason=why) if why else Answered(recipient=recipient, token=token)
         case ConsentCommand(action=action, phone=phone):
             return ConsentChange(recipient=recipient, action=action, phone=phone)
@@ -180,31 +196,21 @@ def _one(recipient: Recipient, mail: InboundMail, reading: Reading, rules: Rules
             return NotForUs(recipient=recipient, target=target)
 
 
+def _from_phone(
+    recipient: Recipient, target: ToConversation | ToEnroll, mail: InboundMail, reading: Reading, rules: Rules
+) -> ReplyByMail | Enroll | Ignored:
+    """A mail from outside that is taken from phones alone."""
+    found = automatic.phone(mail, reading, rules)
+    if isinstance(found, str):
+        return Ignored(recipient=recipient, reason=found)
+    if isinstance(target, ToConversation):
+        return ReplyByMail(recipient=recipient, target=target, phone=found[0])
+    return Enroll(recipient=recipient, phone=found[0], carriers=found[1], address=str(reading.author))
+
+
 def mailboxes(rules: Rules) -> tuple[str, ...]:
     """The mail addresses in alarm_to; the others are phones."""
     return tuple(a for a in rules.alarm_to if "@" in a)
-
-
-def automatic_answer(mail: InboundMail, reading: Reading) -> str:
-    """Why a mail to an r- address is a machine's (RFC 3834), "" = a person wrote it."""
-    if not mail.envelope.mail_from and mail.door is not Door.LOCAL:
-        return "an automatic reply: its envelope sender is empty"
-    if reading.auto_submitted not in ("", "no"):
-        return f"an automatic reply: Auto-Submitted is {reading.auto_submitted}"
-    if reading.bulk:
-        return "an automatic reply or list mail: Precedence or List-Id says so"
-    return automatic_job_mail(reading)
-
-
-def automatic_job_mail(reading: Reading) -> str:
-    """Why job mail is not texted, "" = it is.  Reminders rightly say auto-generated, so that word stops nothing."""
-    if reading.report:
-        return "a delivery report is not texted"
-    if reading.auto_submitted == "auto-replied":
-        return "an automatic reply: Auto-Submitted is auto-replied"
-    if reading.ours:
-        return "a mail of our own came back"
-    return ""
 
 
 def job(reading: Reading, rule: Rule | None = None) -> str:
@@ -232,15 +238,15 @@ def needs(
     intents: tuple[Intent, ...], inbound: InboundMail | InboundHook, reading: Reading | Unreadable | None, rules: Rules
 ) -> Needs:
     """Everything that `plan.make` reads.  The phones behind r- and b- tokens follow from `admit.followed`."""
-    wanted = wants([i.target for i in intents if isinstance(i, SendText | Preview)], rules)
+    wanted = wants([i.target for i in intents if isinstance(i, SendText | Preview | ReplyByMail)], rules)
     files = 0
     if isinstance(inbound, InboundMail) and isinstance(reading, Reading):
         wanted = wanted.joined(_needs_of_texts(intents, wanted, inbound, reading, rules))
         files = min(reading.pictures, FILES)
     for intent in intents:
         wanted = wanted.joined(_needs_of(intent, inbound, rules))
-    fresh = 8 + (4 + files) * len(wanted.phones | wanted.tokens)
-    return wanted.joined(Needs(employees=_alarmed(rules), fresh=fresh))
+    alarmed = frozenset(e.name for to in rules.alarm_to if (e := rules.employee_at(to)))
+    return wanted.joined(Needs(employees=alarmed, fresh=8 + (11 + files) * len(wanted.phones | wanted.tokens)))
 
 
 def _needs_of_texts(
@@ -278,8 +284,11 @@ def _needs_of(intent: Intent, inbound: InboundMail | InboundHook, rules: Rules) 
             remote = (inbound.provider if isinstance(inbound, InboundHook) else "", event.remote_id)
             named = frozenset({event.delivery}) if event.delivery else frozenset[str]()
             return Needs(deliveries=named, remote_ids=frozenset({remote}))
-        case Report(token=token):
-            return Needs(bounces=frozenset({token}), fresh=1)
+        case Report(token=token, phone=phone):
+            return Needs(bounces=frozenset({token}), phones=frozenset({phone} if phone else ()), fresh=1)
+        case ReplyByMail(phone=phone) | Enroll(phone=phone):
+            own, employee = frozenset({phone}), rules.employee_at(phone)
+            return Needs(phones=own, asked=own, employees=frozenset({employee.name} if employee else ()), fresh=1)
         case ConsentChange(phone=phone):
             return Needs(phones=frozenset({phone}))
         case Answered(token=token):
@@ -288,8 +297,3 @@ def _needs_of(intent: Intent, inbound: InboundMail | InboundHook, rules: Rules) 
             return Needs(fresh=len(to))
         case _:
             return Needs()
-
-
-def _alarmed(rules: Rules) -> frozenset[str]:
-    people = [rules.employee_at(to) for to in rules.alarm_to]
-    return frozenset(e.name for e in people if e is not None)

@@ -11,6 +11,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from gateway.core import gsm
+from gateway.core.model import TextIn
 
 _LISTS = {
     "stop": (
@@ -41,6 +42,14 @@ def keyword(text: str) -> Keyword | None:
     make no difference; any other word does.
     """
     return _KEYWORDS.get(bare(text))
+
+
+def texted(event: TextIn) -> Keyword | None:
+    """The keyword of a text: ours, or the one that the provider found, who knows words of other languages too."""
+    said = keyword(event.text)
+    if not event.opt_out or (said is not None and said.action == event.opt_out.lower()):
+        return said
+    return Keyword(word=" ".join(event.text.split())[:20].upper() or event.opt_out, action=event.opt_out.lower())
 
 
 def bare(text: str) -> str:

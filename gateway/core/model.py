@@ -185,7 +185,7 @@ class Consent:
     disclosure: str = ""  # version of the words that were shown
     recorded_by: str = ""  # "twilio", "admin", a sender's name
     raw: str = ""  # what the person wrote
-    number: str = ""  # E.164 of ours: where a stop or start was texted to, and what alone a block is about
+    number: str = ""  # where a stop or start was sent, our E.164 or mail address; what alone a block is about
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

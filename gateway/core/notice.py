@@ -5,18 +5,21 @@ Their ids derive from what they speak of, so that saying a thing twice writes it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import repeat
 
-from gateway.core import compose, gsm
-from gateway.core import phone as phones
-from gateway.core.model import Confirmation, Fate, Kind, Phone
+from gateway.core import compose, gsm, taste, undelivered
+from gateway.core.model import Confirmation, Fate, Kind, Phone, Picture
 from gateway.core.route import CarrierWay, NoWay, Person, Way, ways
 from gateway.core.rules import Rules
+from gateway.core.taste import Unfit
 from gateway.core.work import Delivery, MailParcel, Message, Parcel, TextParcel, Writes
 
 # Mail that must reach a person waits as long as mail does (RFC 5321 4.5.4.1).
 MAIL_EXPIRES = timedelta(days=5)
+_NOTIFY = "FAILURE,DELAY"  # of carrier texts: a delay is worth another way (RFC 3461 4.1)
 PRIORITY = {
     Kind.CONFIRMATION: 0,
     Kind.REPLY: 1,
@@ -61,15 +64,56 @@ def mail_delivery(message: Message, parcel: MailParcel, now: datetime, *, bounce
     )
 
 
+def text_author(conversation: str, rules: Rules) -> str:
+    """The address in From of a text by mail: where it is answered, or the one that the relay takes."""
+    return rules.relay_sender or _answered_at(conversation, rules)
+
+
+def _answered_at(conversation: str, rules: Rules) -> str:
+    return f"r-{conversation}@{rules.domain}" if conversation else f"postmaster@{rules.domain}"
+
+
+def texts(
+    message: Message,
+    way: Way,
+    rules: Rules,
+    now: datetime,
+    tokens: Iterator[str],
+    *,
+    picture: Picture | None = None,
+    most: int = 0,
+) -> tuple[Delivery, ...] | Unfit:
+    """The deliveries of one text by its first way, due now: one by the provider, one for each mail to a carrier.
+
+    Each mail takes one of `tokens`, "" for none, for its bounce address; where the gateway cannot take the text, Unfit
+    says why and no token is taken.  `picture` goes with the first.  `most` mails, 0 = [text] max_segments.
+    """
+    if not isinstance(way, CarrierWay):
+        parcel = parcel_for(way, message, rules, now, bounce="", delivery=f"{message.id}.1")
+        return (text_delivery(message, way, rules, now, parcel=parcel, bounce=""),)
+    author = text_author(message.conversation, rules)
+    found = taste.parts(message.text, way.channel, author, most=most or rules.text.max_segments)
+    if isinstance(found, Unfit):
+        return found
+    made = []
+    for n, text in enumerate(found or ("",)):
+        one, bounce = replace(message, text=text), next(tokens)
+        ident = f"{message.id}.1-{n + 1}" if n else f"{message.id}.1"
+        goes = None if n else picture
+        parcel = parcel_for(way, one, rules, now, bounce=bounce, delivery=ident, picture=goes)
+        made.append(replace(text_delivery(one, way, rules, now, parcel=parcel, bounce=bounce), id=ident))
+    return tuple(made)
+
+
 def text_delivery(
     message: Message, way: Way, rules: Rules, now: datetime, *, parcel: Parcel | None, bounce: str, k: int = 1
 ) -> Delivery:
     """The delivery of one text by one way, due now."""
     carrier = isinstance(way, CarrierWay)
     to = way.address if isinstance(way, CarrierWay) else str(message.phone)
-    number = "" if isinstance(way, CarrierWay) else way.number.name
+    number = f"@{way.channel.domain}" if isinstance(way, CarrierWay) else way.number.name
     courier = "mail" if isinstance(way, CarrierWay) else way.number.provider
-    # A mail has a lane of its own: one that is put off must not hold up the next mail to the same mailbox.
+    # A text's mails have a lane of their own: they leave in order, and hold up no other text to the same mailbox.
     lane = f"mail|{message.id}.{k}" if isinstance(way, CarrierWay) else f"{courier}|{way.number.phone}|{to}"
     return Delivery(
         id=f"{message.id}.{k}",
@@ -92,9 +136,19 @@ def text_delivery(
 
 
 def parcel_for(
-    way: Way, message: Message, rules: Rules, now: datetime, *, bounce: str, delivery: str
+    way: Way,
+    message: Message,
+    rules: Rules,
+    now: datetime,
+    *,
+    bounce: str,
+    delivery: str,
+    picture: Picture | None = None,
 ) -> MailParcel | TextParcel:
-    """What goes over the wire for a text: a mail to the carrier's gateway, or a provider's request."""
+    """What goes over the wire for a text: a mail to the carrier's gateway, or a provider's request.
+
+    The mail tells its failure to the b- address; without `bounce` its envelope sender is empty.
+    """
     assert message.phone is not None
     if not isinstance(way, CarrierWay):
         seconds = int(rules.policy.expires_after.total_seconds())
@@ -105,17 +159,18 @@ def parcel_for(
             body=message.text,
             validity_seconds=max(1, min(36_000, seconds)),
         )
-    answer = f"r-{message.conversation}@{rules.domain}" if message.conversation else f"postmaster@{rules.domain}"
     data = compose.carrier_text(
-        sender=rules.relay_sender or answer,
-        reply_to=answer,
+        sender=text_author(message.conversation, rules),
+        reply_to=_answered_at(message.conversation, rules),
         to=way.address,
         text=message.text,
         message_id=mail_id(delivery, rules),
         at=now,
         domain=rules.domain,
+        picture=picture,
     )
-    return MailParcel(mail_from=rules.relay_sender or f"b-{bounce}@{rules.domain}", rcpt_to=way.address, data=data)
+    sender = rules.relay_sender or (f"b-{bounce}@{rules.domain}" if bounce else "")
+    return MailParcel(mail_from=sender, rcpt_to=way.address, data=data, notify=_NOTIFY if sender else "")
 
 
 def failure(message: Message, why: str, code: str, fate: Fate, rules: Rules, now: datetime) -> Writes:
@@ -123,7 +178,7 @@ def failure(message: Message, why: str, code: str, fate: Fate, rules: Rules, now
     unwanted = message.notify != "" and "FAILURE" not in message.notify.split(",")  # RFC 3461 4.1
     if not message.report_to or unwanted or message.kind in (Kind.REPORT, Kind.ALARM, Kind.PREVIEW):
         return Writes()
-    subject, text = _failure_words(message, why, code, fate)
+    subject, text = undelivered.words(message, why, code, fate)
     # Held, let go and failed: each is told, and each once.
     told = told_message(f"{message.id}.{fate.value}", Kind.REPORT, message, message.report_to, subject, text, now)
     data = compose.report(
@@ -137,7 +192,7 @@ def failure(message: Message, why: str, code: str, fate: Fate, rules: Rules, now
         original_recipient=message.orcpt,
         final_recipient=message.recipient,
         action="delayed" if fate is Fate.HELD else "failed",
-        status=_status(code, fate),
+        status=undelivered.status(code, fate),
         diagnostic=why,
         envelope_id=message.envid,
         arrived=message.at,
@@ -146,38 +201,6 @@ def failure(message: Message, why: str, code: str, fate: Fate, rules: Rules, now
     )
     parcel = MailParcel(mail_from="", rcpt_to=message.report_to, data=data)
     return Writes(messages=(told,), deliveries=(mail_delivery(told, parcel, now),))
-
-
-def _status(code: str, fate: Fate) -> str:
-    """The enhanced code of a report (RFC 3463); what is held has not failed."""
-    status = code if code[:2] in ("5.", "4.") else {Fate.EXPIRED: "4.4.7"}.get(fate, "5.0.0")
-    return f"4{status[1:]}" if fate is Fate.HELD else status
-
-
-def _failure_words(message: Message, why: str, code: str, fate: Fate) -> tuple[str, str]:
-    """Subject and text of a report."""
-    who = phones.shown(message.phone) if message.phone else message.recipient
-    what = {
-        Fate.EXPIRED: "was not handed over in time",
-        Fate.HELD: "is held for a person to decide",
-        Fate.FAILED: "was, as far as is known, not delivered",
-    }.get(fate, "was not sent")
-    things = {Kind.REPLY: "reply from", Kind.FORWARD: "mail to", Kind.QUESTION: "question to"}
-    thing = things.get(message.kind, "text to")
-    subject = f"Not delivered: {thing} {message.person or who}"
-    text = "\n".join(
-        [
-            f"The {thing} {message.person or who} ({message.recipient}) {what}.",
-            "",
-            f"Why: {why}",
-            *([f"Code: {code}"] if code else []),
-            "",
-            *([f"The text was: {message.text}", ""] if message.text else []),
-            f"Its whole story: gateway trace {message.id}",
-            "",
-        ]
-    )
-    return subject, text
 
 
 def told_message(
@@ -266,8 +289,9 @@ def _alarm_text(
         found = tuple(sorted(found, key=lambda way: isinstance(way, CarrierWay)))
     text = gsm.shorten(gsm.transliterate(f"{rules.brand}: {subject}"), 1)
     told = told_message(ident, Kind.ALARM, None, to, subject, text, now)
-    told = told.with_person(person.phone, employee.name, found[0].rule)
-    parcel = parcel_for(found[0], told, rules, now, bounce="", delivery=f"{ident}.1")
-    if isinstance(parcel, MailParcel) and not rules.relay_sender:
-        parcel = MailParcel(mail_from="", rcpt_to=parcel.rcpt_to, data=parcel.data)
-    return Writes(messages=(told,), deliveries=(text_delivery(told, found[0], rules, now, parcel=parcel, bounce=""),))
+    for way in found:
+        about = told.with_person(person.phone, employee.name, way.rule)
+        made = texts(about, way, rules, now, repeat(""), most=taste.MOST_PARTS)
+        if not isinstance(made, Unfit):
+            return Writes(messages=(about,), deliveries=made)
+    return Writes()

@@ -5,15 +5,11 @@ Also what a mail asks of us instead: a change of consent.  Mails that are passed
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
 
-from gateway.core import admit, brake, notice, policy, template, timing
-from gateway.core.address import ToConversation, ToPhone
+from gateway.core import admit, brake, notice, policy, timing, wording
 from gateway.core.admit import Choice, Texted
 from gateway.core.desk import Desk, answers_to, closed, message_to, refused, unwelcome
-from gateway.core.enclosed import Enclosed, enclosed, linked
 from gateway.core.intent import ConsentChange, Ignored, NotForUs, SendText, bare_subject, job
 from gateway.core.model import (
     Consent,
@@ -22,10 +18,10 @@ from gateway.core.model import (
     Kind,
     Refusal,
 )
-from gateway.core.route import CarrierWay, ProviderWay, Way
-from gateway.core.rules import Rules, Template
-from gateway.core.template import Words
-from gateway.core.work import Delivery, Message, TextParcel, Writes
+from gateway.core.route import ProviderWay
+from gateway.core.taste import Unfit
+from gateway.core.wording import Load
+from gateway.core.work import Delivery, Message, Parcel, TextParcel, Writes
 
 _REFERENCES = 50
 
@@ -58,7 +54,7 @@ def chosen(target: Texted, recipient: str, desk: Desk) -> tuple[Choice, ...] | R
     found = admit.choices(target, desk.sender, desk.facts, desk.rules, desk.now, about=about, rule=rule)
     if isinstance(found, Refusal):
         return found
-    named = _template(target, recipient, desk)
+    named = wording.named(target, recipient, desk)
     places = [f"[[rule]] {rule.place}"] if rule else []
     places += [f"[[template]] {named.place}"] if named else []
     return tuple(
@@ -66,126 +62,59 @@ def chosen(target: Texted, recipient: str, desk: Desk) -> tuple[Choice, ...] | R
     )
 
 
-def _template(target: Texted, recipient: str, desk: Desk) -> Template | None:
-    """The [[template]] that a +tag names, else that of the [[rule]]."""
-    rule = desk.rule(recipient)
-    return desk.rules.template(target.tag if isinstance(target, ToPhone) else "") or desk.rules.template(
-        rule.template if rule else ""
-    )
-
-
-def words_for(target: Texted, recipient: str, one: Choice | None, desk: Desk, most: int = 0) -> Words:
-    """The text that goes out to one person; `cut` is all that was left out of the mail, in its order.
-
-    `most` segments where that is less than [text] max_segments; 0 = those.
-    """
-    brand = desk.rules.brand if one is not None and _is_first(one, desk) else ""
-    return _worded(target, recipient, brand, desk, most)
-
-
-def _worded(target: Texted, recipient: str, brand: str, desk: Desk, most: int) -> Words:
-    """The words of the mail for one person, as a first text where `brand` is given."""
-    reading, rules = desk.reading, desk.rules
-    told = replace(rules.text, max_segments=most) if most else rules.text
-    if isinstance(target, ToConversation):
-        found, before = template.fitted(reading.answer, told), reading.answer_cut
-    else:
-        named = _template(target, recipient, desk)
-        fields = template.fields(named, reading) if named else {}
-        subject = bare_subject(reading.subject)
-        found = template.words(subject, reading.text, told, template=named, fields=fields, introduce=brand)
-        before = reading.cut
-    return replace(found, cut="\n".join(c for c in (found.cut, before) if c))
-
-
-def whole_for(
-    target: Texted, recipient: str, one: Choice, ident: str, desk: Desk, tokens: Iterator[str]
-) -> tuple[Words, Enclosed]:
-    """The text with the links to its files, and what goes with it.  `ident` is the message, `tokens` name its files.
-
-    Where both are too long and the text may be cut, the words give way: neither a link nor how to opt out is cut.
-    """
-    words, way = words_for(target, recipient, one, desk), one.ways[0] if one.ways else None
-    if not isinstance(way, ProviderWay):
-        return words, Enclosed()
-    inside = enclosed(desk.pictures, way.number, ident, desk.rules, desk.now, tokens)
-    if words.problem == template.EMPTY and inside.files:
-        words = replace(words, text=_introduced(one, desk), problem="")  # a picture says enough
-    whole = linked(words, inside.links, desk.rules)
-    if words.problem or not whole.problem or desk.rules.text.too_long != "cut":
-        return whole, inside
-    for most in range(desk.rules.text.max_segments - 1, 0, -1):
-        shorter = linked(words_for(target, recipient, one, desk, most), inside.links, desk.rules)
-        if not shorter.problem:
-            return shorter, inside
-    return whole, inside
-
-
-def _introduced(one: Choice, desk: Desk) -> str:
-    """What a first text says that has no words of its own."""
-    pattern = desk.rules.text.first if _is_first(one, desk) else ""
-    return " ".join(template.first("", pattern, desk.rules.brand).split())
-
-
-def _is_first(one: Choice, desk: Desk) -> bool:
-    """Whether this is the first text of a number of ours to a customer."""
-    way = one.ways[0] if one.ways else None
-    if not isinstance(way, ProviderWay) or one.person.employee is not None or one.answering:
-        return False
-    return (way.number.phone, one.person.phone) not in desk.facts.introduced
-
-
 def _one_text(intent: SendText, one: Choice, before: int, desk: Desk) -> Writes:
-    recipient, rules = intent.recipient, desk.rules
+    recipient = intent.recipient
     about = one.conversation or _opened(one, recipient.address, desk)
     message = replace(message_to(recipient, one, desk), conversation=about.id)
-    way = one.ways[0]
-    words, inside = whole_for(intent.target, recipient.address, one, message.id, desk, desk.tokens)
+    load = wording.load(intent.target, recipient.address, one, message.id, about.id, desk, desk.tokens)
+    words = load.words
     if words.problem:
         return refused(recipient, one, words.problem, "5.6.0", desk, words=words, ident=message.id)
-    left = [f"({p.problem})" for p in desk.pictures if p.problem and isinstance(way, ProviderWay)]
-    message = replace(message, text=words.text, cut="\n".join(filter(None, [words.cut, *left])))
-    bounce = next(desk.tokens) if isinstance(way, CarrierWay) else ""
-    delivery = text_by(way, one.ways[1:], message, rules, desk.now, bounce=bounce)
-    if isinstance(delivery.parcel, TextParcel):
-        delivery = replace(delivery, parcel=replace(delivery.parcel, media=inside.media))
-    if one.answering:
-        delivery = replace(delivery, conversational=True, priority=notice.PRIORITY[Kind.REPLY])
+    left = [f"({why})" for why in load.left]
+    message = replace(message, text=words.text, cut="\n".join(filter(None, [words.cut, *left])), rule=load.rule)
     # Also where the number is only the fallback: what is answered there belongs to this conversation.
     number = next((w.number.name for w in one.ways if isinstance(w, ProviderWay)), about.number)
     kept = replace(_threaded(about, one.answering, desk), number=number)
-    made = Writes(messages=(message,), conversations=(kept,), media=inside.files, consents=_vouched(one, desk))
-    wordings = _wordings(intent.target, recipient.address, one, desk)
-    return made.joined(_let_go(delivery, message, wordings, before, desk))
+    made = Writes(messages=(message,), conversations=(kept,), media=load.inside.files, consents=_vouched(one, desk))
+    forms = wording.forms(intent.target, recipient.address, one, load, desk)
+    return made.joined(_let_go(_deliveries(load, message, one, desk), message, forms, before, desk))
 
 
-def _wordings(target: Texted, recipient: str, one: Choice, desk: Desk) -> frozenset[str]:
-    """The forms that the words of this mail take for one person, without links: introduced or not, and cut to make
-    room for links or not.  None where no brake asks.
-    """
-    if one.answering or not desk.rules.policy.flood_per_minute:
-        return frozenset()
-    most = desk.rules.text.max_segments
-    room = range(1, most + 1) if desk.pictures and desk.rules.text.too_long == "cut" else (most,)
-    made = [_worded(target, recipient, brand, desk, n) for brand in ("", desk.rules.brand) for n in room]
-    return frozenset(w.text for w in made if not w.problem)
+def _deliveries(load: Load, message: Message, one: Choice, desk: Desk) -> tuple[Delivery, ...]:
+    """The text by the way that takes it, with what goes with it and what it falls back on."""
+    assert load.way is not None
+    made = notice.texts(message, load.way, desk.rules, desk.now, desk.tokens, picture=load.picture)
+    assert not isinstance(made, Unfit)
+    ways = tuple(w.number.name for w in load.rest if isinstance(w, ProviderWay))
+    priority = notice.PRIORITY[Kind.REPLY if one.answering else message.kind]
+    return tuple(
+        replace(d, parcel=_pictured(d.parcel, load), ways=ways, conversational=one.answering, priority=priority)
+        for d in made
+    )
 
 
-def _let_go(delivery: Delivery, message: Message, wordings: frozenset[str], before: int, desk: Desk) -> Writes:
-    """The delivery as quiet hours and the flood brake let it go, with the report or alarm of what they hold."""
+def _pictured(parcel: Parcel | None, load: Load) -> Parcel | None:
+    return replace(parcel, media=load.inside.media) if isinstance(parcel, TextParcel) else parcel
+
+
+def _let_go(
+    deliveries: tuple[Delivery, ...], message: Message, forms: frozenset[str], before: int, desk: Desk
+) -> Writes:
+    """The text as quiet hours and the flood brake let it go, with the report or alarm of what they hold."""
     rules, now = desk.rules, desk.now
-    timed = timing.timed(delivery, rules, now)
-    if timed.fate is Fate.EXPIRED:
-        told = notice.failure(message, timed.note, timed.code, Fate.EXPIRED, rules, now)
-        return Writes(deliveries=(timed,)).joined(told)
+    timed = tuple(timing.timed(one, rules, now) for one in deliveries)
+    first = timed[0]
+    if first.fate is Fate.EXPIRED:
+        told = notice.failure(message, first.note, first.code, Fate.EXPIRED, rules, now)
+        return Writes(deliveries=timed).joined(told)
     why = ""
-    if message.phone is not None and not delivery.conversational:
-        why = brake.brakes(desk.mail.sender, message.phone, wordings, before, desk.facts, rules, now)
+    if message.phone is not None and not first.conversational:
+        why = brake.brakes(desk.mail.sender, message.phone, forms, before, desk.facts, rules, now)
     if not why:
-        return Writes(deliveries=(timed,))
-    held = replace(timed, fate=Fate.HELD, reason=brake.FLOOD, note=why)
+        return Writes(deliveries=timed)
+    held = tuple(replace(one, fate=Fate.HELD, reason=brake.FLOOD, note=why) for one in timed)
     key, subject, text = brake.summary(desk.mail.sender, why, now)
-    return Writes(deliveries=(held,)).joined(notice.alarm(key, subject, text, rules, now, desk.facts.confirmations))
+    return Writes(deliveries=held).joined(notice.alarm(key, subject, text, rules, now, desk.facts.confirmations))
 
 
 def _vouched(one: Choice, desk: Desk) -> tuple[Consent, ...]:
@@ -204,15 +133,6 @@ def _vouched(one: Choice, desk: Desk) -> tuple[Consent, ...]:
         recorded_by=sender.name,
     )
     return (entry,)
-
-
-def text_by(
-    way: Way, rest: tuple[Way, ...], message: Message, rules: Rules, now: datetime, *, bounce: str, k: int = 1
-) -> Delivery:
-    """The delivery of a text by `way`; `rest` are the ways to fall back on."""
-    parcel = notice.parcel_for(way, message, rules, now, bounce=bounce, delivery=f"{message.id}.{k}")
-    made = notice.text_delivery(message, way, rules, now, parcel=parcel, bounce=bounce, k=k)
-    return replace(made, ways=tuple(w.number.name for w in rest if isinstance(w, ProviderWay)))
 
 
 def _opened(one: Choice, recipient: str, desk: Desk) -> Conversation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from gateway.core import address, arrival, doubt, incoming, notice, outgoing
+from gateway.core import address, arrival, by_mail, doubt, enroll, incoming, notice, outgoing
 from gateway.core.desk import Desk, told_of
 from gateway.core.facts import Facts
 from gateway.core.forecast import preview
@@ -13,12 +13,14 @@ from gateway.core.forward import forward
 from gateway.core.intent import (
     Answered,
     ConsentChange,
+    Enroll,
     Forward,
     Ignored,
     Intent,
     NotForUs,
     Preview,
     Reply,
+    ReplyByMail,
     Report,
     SendText,
     Status,
@@ -53,7 +55,7 @@ def make(
     desk = Desk(mail=inbound, reading=reading, facts=facts, rules=rules, now=now, tokens=tokens, pictures=pictures)
     joined = Writes()
     for intent in intents:
-        joined = joined.joined(_mail(intent, desk))
+        joined = joined.joined(_mail(intent, desk, joined))
     return Plan(inbound=inbound.id, writes=joined, note="; ".join(desk.notes))
 
 
@@ -78,7 +80,8 @@ def _hook(
     return joined
 
 
-def _mail(intent: Intent, desk: Desk) -> Writes:
+def _mail(intent: Intent, desk: Desk, made: Writes) -> Writes:
+    """The writes for one recipient; `made` are those of the recipients before him."""
     match intent:
         case SendText():
             return outgoing.text(intent, desk)
@@ -89,9 +92,16 @@ def _mail(intent: Intent, desk: Desk) -> Writes:
         case Forward():
             return forward(intent, desk)
         case Report():
-            return _bounce(intent, desk)
+            answer = by_mail.to_bounce(intent, desk, made)
+            return _bounce(intent, desk) if answer is None else answer
+        case ReplyByMail():
+            return by_mail.replied(intent, desk, made)
+        case Enroll():
+            return enroll.asked(intent, desk)
         case Answered():
-            return doubt.answered(intent, desk)
+            question = desk.facts.questions.get(intent.token)
+            enrolled = question is not None and question.kind == "enroll"
+            return enroll.answered(intent, desk) if enrolled else doubt.answered(intent, desk)
         case Ignored():
             return outgoing.ignored(intent, desk)
         case NotForUs():

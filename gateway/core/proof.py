@@ -48,8 +48,8 @@ class Witness(NamedTuple):
 class Answered:
     """What one recipient of a mail from outside stands for."""
 
-    address: str  # r-<token>@DOMAIN or a-<token>@DOMAIN, in lower case
-    sender: Sender  # whose conversation or question it is
+    address: str  # r-<token>@DOMAIN or a-<token>@DOMAIN, for a phone also b-<token> and enroll, in lower case
+    sender: Sender | None = None  # whose conversation or question it is; None = a phone writes by its carrier
     thread: frozenset[str] = frozenset()  # the job system's message ids in the conversation
 
 
@@ -135,12 +135,13 @@ def aligned(signing_domain: str, from_domain: str) -> bool:
     return from_domain == signing_domain or ("." in signing_domain and from_domain.endswith(f".{signing_domain}"))
 
 
-def believed(values: Sequence[str], authserv_id: str, from_domain: str) -> str:
+def believed(values: Sequence[str], authserv_id: str, from_domain: str, *, spf: bool = False) -> str:
     """Why Authentication-Results prove From, as written there: "dkim=pass header.d=example.com"; "" = they do not.
 
     `values` are those of the fields, topmost first; the first with that authserv-id (lower case) counts and no other:
     what stands below may have been brought along.  Taken are dkim=pass with an aligned header.d (or header.i where
-    there is no header.d), and dmarc=pass with From's own domain in header.from.
+    there is no header.d), and dmarc=pass with From's own domain in header.from; with `spf` also spf=pass with an
+    aligned smtp.mailfrom: for a domain whose hosts write no From but the true one, as a carrier's.
     """
     for value in values[:MOST_FIELDS]:
         sections = _sections(value)
@@ -148,11 +149,12 @@ def believed(values: Sequence[str], authserv_id: str, from_domain: str) -> str:
             return ""  # perhaps it is the one that counts
         named = _ID.fullmatch(sections[0])
         if named is not None and named[1].lower() == authserv_id:
-            return next(filter(None, (_proves(section, from_domain) for section in sections[1:])), "")
+            proven = (_proves(section, from_domain, spf=spf) for section in sections[1:])
+            return next(filter(None, proven), "")
     return ""
 
 
-def _proves(section: str, from_domain: str) -> str:
+def _proves(section: str, from_domain: str, *, spf: bool) -> str:
     """The same of one result: "dkim=pass header.d=example.com header.s=a"."""
     first, *rest = section.split(" ")
     written, _, result = first.partition("=")
@@ -173,6 +175,9 @@ def _proves(section: str, from_domain: str) -> str:
         case "dmarc":
             name, signer = "header.from", properties.get("header.from", "")
             said = signer == from_domain
+        case "spf" if spf:
+            name, signer = "smtp.mailfrom", properties.get("smtp.mailfrom", "").rpartition("@")[2]
+            said = aligned(signer, from_domain)
         case _:
             return ""
     return f"{method[1]}=pass {name}={signer}" if said else ""

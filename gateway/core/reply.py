@@ -68,7 +68,7 @@ def message(heard: Heard, rules: Rules, now: datetime) -> Message:
         text=event.text,
         rule=f"{rule}; [[answer]] {heard.found.place}" if heard.found else rule,
         at=now,
-        report_to=_fallback(talk, rules),
+        report_to=fallback(talk, rules),
     )
 
 
@@ -104,26 +104,35 @@ def _lines(phone: Phone | None, heard: Heard, facts: Facts, rules: Rules, now: d
     lines = _words(heard) + _what_it_did(heard, facts, rules, now)
     for note in (*heard.notes, *_others(heard.about)):
         lines += ["", note]
-    lines += _signed(heard.event, heard.inbound.at, rules)
-    return lines + _how_to_answer(phone, heard.entry, facts, rules) + _quoted(heard.talk, rules)
+    lines += signed(heard.event.author, heard.inbound.at, f"to {phones.shown(heard.event.number)}", rules)
+    return lines + how_to_answer(phone, heard.entry, facts, rules) + quoted(heard.talk, rules)
 
 
 def _words(heard: Heard) -> list[str]:
-    event = heard.event
-    good = sum(1 for p in heard.pictures if p.data)
-    lines = [event.text] if event.text else [] if good else ["(no words)"]
-    if good:
-        lines += ["", f"({good} picture{'s' if good > 1 else ''} or file{'s' if good > 1 else ''} attached)"]
-    return lines + [line for missing in left_out(heard) for line in ("", missing)]
+    enclosed = attached(heard.pictures)
+    lines = [heard.event.text] if heard.event.text else [] if enclosed else ["(no words)"]
+    return lines + [line for one in (*enclosed, *left_out(heard)) for line in ("", one)]
+
+
+def attached(pictures: tuple[Picture, ...]) -> list[str]:
+    """The line that says how much is attached; none where nothing is."""
+    good = sum(1 for p in pictures if p.data)
+    several = "s" if good > 1 else ""
+    return [f"({good} picture{several} or file{several} attached)"] if good else []
+
+
+def missing(pictures: tuple[Picture, ...]) -> list[str]:
+    """What could not be had, in words."""
+    return [f"(One picture or file is missing: {p.problem})" for p in pictures if not p.data]
 
 
 def left_out(heard: Heard) -> tuple[str, ...]:
     """What came with the text and is not in the mail, in words."""
-    missing = [f"(One picture or file is missing: {p.problem})" for p in heard.pictures if not p.data]
+    lines = missing(heard.pictures)
     media = heard.event.media
     if media and not heard.pictures:
-        missing.append("\n".join((f"({len(media)} picture or file came with it:)", *media)))
-    return tuple(missing)
+        lines.append("\n".join((f"({len(media)} picture or file came with it:)", *media)))
+    return tuple(lines)
 
 
 def _others(about: Belonging) -> Sequence[str]:
@@ -149,17 +158,19 @@ def _what_it_did(heard: Heard, facts: Facts, rules: Rules, now: datetime) -> lis
         did = _helped(heard, rules, now)
     else:
         effect = respond.effect(entry.id, entry.phone, facts, rules)
-        did = _stopped(effect, rules) if keyword.action == "stop" else _started(effect, heard.event.number, rules)
+        did = stopped(effect, rules) if keyword.action == "stop" else started(effect, heard.event.number, rules)
     return ["", f"[{keyword.word} {did}]"]
 
 
-def _stopped(effect: Effect, rules: Rules) -> str:
+def stopped(effect: Effect, rules: Rules) -> str:
+    """What a STOP did, a clause."""
     if effect.after.stopped is None:
         return "opts a phone out, but this phone has texted START since: texts go on."
     return f"opts this phone out: {rules.brand} will not text it again until it texts START."
 
 
-def _started(effect: Effect, ours: Phone, rules: Rules) -> str:
+def started(effect: Effect, ours: Phone, rules: Rules) -> str:
+    """What a START to our number `ours` did, a clause; `ours` "" = it came by mail."""
     number = rules.number_at(ours)
     did = {
         "stop": "lifts an earlier STOP of this phone. It is no consent by itself.",
@@ -180,12 +191,13 @@ def _helped(heard: Heard, rules: Rules, now: datetime) -> str:
     return "asks for help; the gateway answers it."
 
 
-def _signed(event: TextIn, at: datetime, rules: Rules) -> list[str]:
+def signed(author: str, at: datetime, how: str, rules: Rules) -> list[str]:
+    """Who wrote it, when, and `how` it came."""
     local = at.astimezone(rules.timezone)
-    return ["", "-- ", f"{shown(event.author, rules)}, {local:%A %d %B %Y %H:%M %Z}, to {phones.shown(event.number)}"]
+    return ["", "-- ", f"{shown(author, rules)}, {local:%A %d %B %Y %H:%M %Z}, {how}"]
 
 
-def _how_to_answer(phone: Phone | None, entry: Consent | None, facts: Facts, rules: Rules) -> list[str]:
+def how_to_answer(phone: Phone | None, entry: Consent | None, facts: Facts, rules: Rules) -> list[str]:
     """Whether an answer to the mail will be texted, by the ledger as this text leaves it."""
     if phone is None:
         return ["This cannot be answered by text."]
@@ -195,7 +207,8 @@ def _how_to_answer(phone: Phone | None, entry: Consent | None, facts: Facts, rul
     return ["Answer this mail to text back." if no is None else f"No answer can be texted: this phone {no.why}."]
 
 
-def _quoted(talk: Conversation, rules: Rules) -> list[str]:
+def quoted(talk: Conversation, rules: Rules) -> list[str]:
+    """What we texted last in the conversation."""
     if not talk.text or talk.texted_at is None:
         return []
     sent = talk.texted_at.astimezone(rules.timezone)
@@ -207,7 +220,8 @@ def _name(event: TextIn, rules: Rules) -> str:
     return number.name if number else str(event.number)
 
 
-def _fallback(talk: Conversation, rules: Rules) -> str:
+def fallback(talk: Conversation, rules: Rules) -> str:
+    """The mailbox behind that of a conversation, "" = none."""
     sender = rules.sender(talk.sender)
     options = (sender.reply_fallback if sender else "", *mailboxes(rules))
     return next((o for o in options if o and not address.same(o, talk.reply_to)), "")

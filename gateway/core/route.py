@@ -119,16 +119,19 @@ def _employee_ways(
     pool: Pool,
 ) -> tuple[Way, ...] | NoWay:
     carrier = _carrier_way(employee, rules, today, confirmation)
+    gone = _gone(carrier, confirmation, rules)
     stored = f", stored as {person.stored}" if person.stored else ""
     head = f"employee {employee.name}{stored}"
     paid: Number | NoWay | None = None
     if employee.fallback == "provider" or not employee.carrier:
         paid = _number(person, sender, rules, conversation, pool)
     found: list[Way] = []
-    if isinstance(carrier, CarrierWay):
-        found.append(CarrierWay(channel=carrier.channel, address=carrier.address, rule=f"{head}: {carrier.rule}"))
+    if isinstance(carrier, CarrierWay) and not (gone and isinstance(paid, Number)):
+        rule = f"{head}: {carrier.rule}{f'; {gone}, and no other way is open' if gone else ''}"
+        found.append(CarrierWay(channel=carrier.channel, address=carrier.address, rule=rule))
     if isinstance(paid, Number):
-        because = f": {carrier.reason}; fallback" if isinstance(carrier, NoWay) else ": fallback"
+        why = carrier.reason if isinstance(carrier, NoWay) else gone
+        because = f": {why}; fallback" if why else ": fallback"
         rule = f"{head}{because} {paid.provider} number {paid.name}{_instead(person, paid)}"
         found.append(ProviderWay(number=paid, rule=rule))
     if found:
@@ -152,12 +155,26 @@ def _carrier_way(
     address = carriers.render(channel, employee.phone)
     if address is None:
         return NoWay(reason=f"{channel.name} takes no number of this country", code="5.1.3")
-    if carriers.needs_confirmation(channel) and (confirmation is None or confirmation.address != address):
+    if channel.domain in rules.dead:
+        why = rules.dead[channel.domain]
+        return NoWay(reason=f"{channel.name}'s mail domain {channel.domain} takes no mail: {why}", code="5.1.2")
+    shown = confirmation is not None and confirmation.works and confirmation.address == address
+    if carriers.needs_confirmation(channel) and not shown:
         remedy = f"confirm it with: gateway carriers confirm {employee.name}"
         return NoWay(reason=f"{channel.name}: nobody has confirmed that {channel.domain} works; {remedy}", code="5.7.1")
     return CarrierWay(
         channel=channel, address=address, rule=f"carrier {channel.carrier}.{channel.channel} ({channel.status})"
     )
+
+
+def _gone(carrier: CarrierWay | NoWay, confirmation: Confirmation | None, rules: Rules) -> str:
+    """Words of a rule where the newest word on the address is that it came back; "" = it did not."""
+    if isinstance(carrier, NoWay) or confirmation is None or confirmation.works:
+        return ""
+    if confirmation.address != carrier.address:
+        return ""
+    on = confirmation.at.astimezone(rules.timezone).date()
+    return f"its address came back on {on}{f': {confirmation.note}' if confirmation.note else ''}"
 
 
 def _number(

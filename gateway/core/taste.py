@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left
 from dataclasses import dataclass
 
 from gateway.core import gsm
@@ -23,6 +24,7 @@ _COUNTED = 99  # parts that "(12/34) " can count
 _COLON = re.compile(r"(?<![^\S\n])[^\S\n]*:+(?=\s|\Z)")
 _LINK = re.compile(r"\b(?:https?://|www\.)\S", re.IGNORECASE)
 _WORDS = re.compile(r"(.*\S)\s", re.DOTALL)
+_WORD = re.compile(r"\S+")
 _UNWRITABLE = re.compile(r"[^\x00-\x7f]+")
 # Letters and signs that do not fall apart into an ASCII letter and an accent.
 _PLAIN = str.maketrans({
@@ -92,6 +94,16 @@ def _inside(text: str, end: int) -> int:
         if not (unicodedata.combining(text[at]) or text[at] in "\u200d\ufe0f" or text[at - 1] == "\u200d"):
             return at
     return end
+
+
+def shortened(text: str, channel: Channel, author: str, subject: str = "", most: int = MOST_PARTS) -> str:
+    """The longest beginning of `text` that ends with a word and, with "..." after it, goes in `most` parts.
+
+    "" where there is none: the first word alone is too long, or From and Subject leave no room.
+    """
+    tries = [f"{text[: word.end()]}..." for word in _WORD.finditer(text)]
+    fit = bisect_left(tries, True, key=lambda one: isinstance(parts(one, channel, author, subject, most), Unfit))
+    return tries[fit - 1] if fit else ""
 
 
 def flavoured(text: str, channel: Channel) -> str:

@@ -16,6 +16,35 @@ _SHORTEST = timedelta(seconds=30)  # a text that has less time before quiet hour
 _ANSWERS = frozenset({Kind.ANSWER, Kind.CONFIRMATION, Kind.QUESTION})  # the person wrote a moment ago
 
 
+def by_carrier(delivery: Delivery) -> bool:
+    """Whether it is a text by an employee's address at a carrier; other mails have no phone."""
+    return delivery.courier == "mail" and delivery.phone is not None
+
+
+def falls_back_at(delivery: Delivery, rules: Rules) -> datetime | None:
+    """When a carrier has had its time with a text, which then goes by the provider; None where that is not open.
+
+    It counts from when the text was let go, [policy] expires_after before it expires.
+    """
+    if not by_carrier(delivery) or not delivery.ways:
+        return None
+    return delivery.expires_at - rules.policy.expires_after + rules.policy.fallback_after
+
+
+def decided(delivery: Delivery, rules: Rules, now: datetime) -> bool:
+    """Whether a carrier's text need not wait for the carrier any more: the provider is open to it, or it expires."""
+    at = falls_back_at(delivery, rules)
+    return by_carrier(delivery) and (now >= delivery.expires_at or (at is not None and now >= at))
+
+
+def sooner(due: datetime, delivery: Delivery, rules: Rules, now: datetime) -> datetime:
+    """`due`, or the moment before it at which a carrier's text goes by the provider or expires."""
+    if not by_carrier(delivery):
+        return due
+    ends = (falls_back_at(delivery, rules), delivery.expires_at)
+    return min([due, *(end for end in ends if end is not None and end > now)])
+
+
 def exempt(delivery: Delivery, rules: Rules) -> bool:
     """Whether quiet hours do not concern it: mails, employees, and answers in a conversation where so configured."""
     if not rules.policy.quiet_hours or delivery.phone is None or rules.employee_at(delivery.phone) is not None:

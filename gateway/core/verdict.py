@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from gateway.core import another, codes, notice, optout, policy, respond
+from gateway.core import another, bounce, codes, gone, notice, optout, policy, respond, timing
+from gateway.core.address import mail_domain
 from gateway.core.facts import Facts
-from gateway.core.model import Conversation, Fate, Kind
+from gateway.core.model import BAD_ENDS, Conversation, Fate, Kind
 from gateway.core.rules import Rules
 from gateway.core.work import Accepted, Deferred, Delivery, Message, Outcome, Refused, Settlement, Unclear, Writes
 
@@ -17,6 +18,7 @@ PAID = frozenset({"twilio", "flowroute"})
 _PROVIDER_BACKOFF = (5, 15, 30, 60, 120, 300)
 _MAIL_BACKOFF = (30, 60, 300, 600, 900, 1800)
 _MAIL_RESENDS = 2
+_GREYLISTED = timedelta(minutes=5)  # what comes again sooner is often put off once more
 _RETRY_AFTER = 3600  # seconds; more is not believed
 _NOTHING = Facts()
 
@@ -39,16 +41,56 @@ def judge(
     match outcome:
         case Accepted(remote_id=remote_id, note=note):
             return settled(delivery, "accepted", Fate.HANDED_OVER, note=note, remote_id=remote_id)
-        case Deferred(retry_after=retry_after):
-            pause = max(backoff(delivery), timedelta(seconds=min(retry_after or 0.0, _RETRY_AFTER)))
-            again = _again(delivery, message, outcome, now + pause, rules, now)
-            return again if outcome.sender_wide else _late(again, delivery, message, outcome.reason, facts, rules, now)
+        case Deferred():
+            return _deferred(delivery, message, outcome, facts, rules, now)
         case Refused():
             return _refused(delivery, message, outcome, facts, rules, now)
         case Unclear():
             return _unclear(delivery, message, outcome, rules, now)
         case _:
             assert_never(outcome)
+
+
+def _deferred(
+    delivery: Delivery, message: Message | None, end: Deferred, facts: Facts, rules: Rules, now: datetime
+) -> Settlement:
+    other = gone.overtaking(delivery, message, facts, rules, now)
+    if other is not None:
+        note = _joined(end.reason, gone.falls_back(delivery, other))
+        return settled(delivery, "deferred", Fate.FAILED, code=end.code, note=note, writes=Writes(deliveries=(other,)))
+    due = timing.sooner(now + _pause(delivery, end), delivery, rules, now)
+    again = _again(delivery, message, end, due, rules, now)
+    return again if end.sender_wide else _late(again, delivery, message, end.reason, facts, rules, now)
+
+
+def _pause(delivery: Delivery, end: Deferred) -> timedelta:
+    asked = timedelta(seconds=min(end.retry_after or 0.0, _RETRY_AFTER))
+    grey = timing.by_carrier(delivery) and bounce.greylisted(end.code, end.reason)
+    return max(backoff(delivery), asked, _GREYLISTED if grey else timedelta())
+
+
+def overdue(
+    delivery: Delivery, message: Message | None, why: str, facts: Facts, rules: Rules, now: datetime
+) -> Settlement | None:
+    """The end of a carrier's text that cannot leave for too long, as it goes by the provider; None = it waits on."""
+    other = gone.overtaking(delivery, message, facts, rules, now)
+    if other is None:
+        return None
+    note = _joined(delivery.note or why, gone.falls_back(delivery, other))
+    return settled(delivery, "overdue", Fate.FAILED, code=delivery.code, note=note, writes=Writes(deliveries=(other,)))
+
+
+def superseded(delivery: Delivery, facts: Facts) -> Settlement | None:
+    """The end of a mail whose text goes another way as a whole; None = it does not, or that way has failed."""
+    other = facts.deliveries.get(another.fallback_id(delivery))
+    if other is None or other.fate in BAD_ENDS:
+        return None
+    return settled(delivery, "superseded", Fate.CANCELLED, note=f"the whole text goes by {other.courier}")
+
+
+def _joined(reason: str, what: str) -> str:
+    """A note that ends in what follows, however much a host has to say."""
+    return f"{reason[:800]}; {what}"
 
 
 def _again(
@@ -112,14 +154,14 @@ def _token(facts: Facts) -> str:
 def _refused(
     delivery: Delivery, message: Message | None, end: Refused, facts: Facts, rules: Rules, now: datetime
 ) -> Settlement:
-    writes = Writes()
+    writes = gone.noted(delivery, message, end.code, end.reason, mail_domain(delivery.to), facts, rules, now)
     if end.opted_out and delivery.phone is not None:
         writes = Writes(consents=(optout.entry(delivery, delivery.phone, end.code, facts, rules, now),))
     elif message is not None:
         other, how = _other_way(delivery, message, end, facts, rules, now)
         if other != Writes():
-            note = f"{end.reason}; {how}"
-            return settled(delivery, "refused", Fate.FAILED, code=end.code, note=note, writes=other)
+            note, both = _joined(end.reason, how), other.joined(writes)
+            return settled(delivery, "refused", Fate.FAILED, code=end.code, note=note, writes=both)
     fate = Fate.REFUSED if end.opted_out else Fate.FAILED
     told = _told(delivery, message, end.reason, end.code, fate, rules, now)
     return settled(delivery, "refused", fate, code=end.code, note=end.reason, writes=writes.joined(told))
@@ -133,9 +175,9 @@ def _other_way(
     linked = another.with_links(delivery, now, rules) if picture else None
     if linked is not None:
         return Writes(deliveries=(linked,)), "goes without its pictures, with links to them"
-    provider = another.by_provider(delivery, message, rules, now)
+    provider = gone.instead(delivery, message, facts, rules, now)
     if provider is not None:
-        return Writes(deliveries=(provider,)), f"falls back to {provider.courier}"
+        return Writes(deliveries=(provider,)), gone.falls_back(delivery, provider)
     other = another.to_fallback(delivery, message, end.reason, _token(facts), facts, rules, now)
     return other, f"goes to {message.report_to}"
 

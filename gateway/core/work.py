@@ -211,7 +211,9 @@ class Settlement:
 
     delivery: str
     attempt: int  # the fence: only the attempt that was started may settle
-    outcome: str  # accepted | deferred | refused | unclear | found | not_found | lookup_failed | vetoed
+    # accepted | deferred | refused | unclear | found | not_found | lookup_failed | vetoed | expired | held | overdue
+    # | superseded
+    outcome: str
     fate: Fate
     due_at: datetime | None = None
     reason: str = ""

@@ -1,8 +1,8 @@
 """The whole story of a message or a phone: what `gateway trace` tells.
 
-A story is a list of dicts in the order of time.  Each has `what` (inbound | message | delivery | consent | question)
-and `at`; an inbound has its `envelope` (of a mail) or `event` (of a hook) as a dict, a delivery its `attempts` and
-`receipts`, a question its `answer` ("" until `answered_at`).
+A story is a list of dicts in the order of time.  Each has `what` (inbound | message | delivery | consent | question |
+confirmation) and `at`; an inbound has its `envelope` (of a mail) or `event` (of a hook) as a dict, a delivery its
+`attempts` and `receipts`, a question its `answer` ("" until `answered_at`).
 """
 
 from __future__ import annotations
@@ -43,6 +43,9 @@ _CONSENTS = """
 SELECT 'consent' AS what, at, id, seq, brand, phone, action, klass, method, evidence, disclosure, recorded_by, raw,
   number FROM consent WHERE phone = ? ORDER BY seq
 """
+_CONFIRMATION = """
+SELECT 'confirmation' AS what, at, employee, address, by, works, how, note FROM confirmation WHERE employee = ?
+"""
 # Each by the index on what it asks for.
 _MESSAGES_OF_INBOUND = "SELECT id FROM message WHERE inbound = ? ORDER BY seq LIMIT 1000"
 _MESSAGES_OF_PHONE = "SELECT id FROM message WHERE phone = ? ORDER BY seq DESC LIMIT ?"
@@ -75,19 +78,22 @@ def story(
     *,
     id: str | None = None,  # noqa: A002 (a key of the view)
     phone: str | None = None,
+    person: str = "",
     limit: int = 20,
 ) -> list[Shown]:
     """Everything about one id (of an inbound, message, delivery, or of the provider), or the newest about one phone.
 
-    [] when nothing is known by that id.  A phone's story holds at most `limit` messages and texts that it wrote.
+    [] when nothing is known by that id.  A phone's story holds at most `limit` messages and texts that it wrote;
+    `person` is the employee whose phone it is, "" = nobody's.
     """
     if phone is not None:
         messages = _names(connection, _MESSAGES_OF_PHONE, (phone, limit))
-        return _told(connection, messages, _names(connection, _INBOUNDS_OF_PHONE, (phone, limit)), {phone})
+        inbounds = _names(connection, _INBOUNDS_OF_PHONE, (phone, limit))
+        return _told(connection, messages, inbounds, {phone}, {person})
     if id is None:
         raise TypeError("a story is about an id or a phone")
     messages, inbounds = _about(connection, id)
-    return _told(connection, messages, inbounds, set())
+    return _told(connection, messages, inbounds, set(), set())
 
 
 def _about(connection: apsw.Connection, id_: str) -> tuple[list[str], list[str]]:
@@ -105,7 +111,7 @@ def _about(connection: apsw.Connection, id_: str) -> tuple[list[str], list[str]]
 
 
 def _told(
-    connection: apsw.Connection, messages: Iterable[str], inbounds: Iterable[str], phones: set[str]
+    connection: apsw.Connection, messages: Iterable[str], inbounds: Iterable[str], phones: set[str], named: set[str]
 ) -> list[Shown]:
     """The rows of it all in the order of time; at the same time a cause stands before what it caused."""
     told = [row for m in dict.fromkeys(messages) for row in shown(connection, _MESSAGE, (m,))]
@@ -120,7 +126,11 @@ def _told(
     people = sorted(phones or {row["phone"] for row in (*told, *came) if row["phone"]})
     entries = [row for phone in people for row in shown(connection, _CONSENTS, (phone,))]
     asked = [row for phone in people for row in questions.told(connection, phone)]
-    return sorted([*came, *entries, *told, *sent, *asked], key=_when)
+    known = sorted((named or {row["person"] for row in (*told, *sent)}) - {""})
+    proven = [
+        {**row, "works": bool(row["works"])} for name in known for row in shown(connection, _CONFIRMATION, (name,))
+    ]
+    return sorted([*came, *entries, *told, *sent, *asked, *proven], key=_when)
 
 
 def _names(connection: apsw.Connection, sql: str, bindings: apsw.Bindings) -> list[str]:

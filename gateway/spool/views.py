@@ -2,7 +2,7 @@
 
     queue          all=False, limit=1000, offset=0     what is unfinished, oldest first; all: newest first
     delivery       id                                  one delivery with its attempts and receipts; [] when not known
-    story          id or phone, limit=20               see story.py
+    story          id or phone, person="", limit=20    see story.py
     consents       phone=None, limit=1000, offset=0    the ledger in its order
     conversations  phone=None, limit=1000, offset=0    last closing first
     questions      phone=None, limit=1000, offset=0    open ones, first closing first

@@ -97,6 +97,7 @@ def test_who_may_send_and_what_is_kept(loaded: Loader) -> None:
     config = loaded(whole=WHOLE)
 
     assert config.dns_servers == ("192.0.2.53",)
+    assert config.dns_watch == timedelta(minutes=90)
     assert config.credentials == (
         Credential(
             sender="Jobs-1",

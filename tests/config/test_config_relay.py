@@ -96,6 +96,7 @@ def test_mail_without_a_relay_is_encrypted_where_it_can_be_and_warns(loaded: Loa
 
     assert config.relay == RelaySettings(host="direct", direct=True, port=25, tls=tls.removeprefix("tls = ").strip('"'))
     assert ["experimental" in warning.text for warning in config.warnings] == [True]
+    assert config.rules.direct
 
 
 def test_a_key_signs_for_the_domain_of_the_gateway(loaded: Loader, tmp_path: Path) -> None:

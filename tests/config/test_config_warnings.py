@@ -164,15 +164,3 @@ status = "unverified"
     config = loaded(tables=f'{paid}[[employee]]\nname = "alice"\nphone = "202-555-0101"\n{employee}\n')
 
     assert texts(config) == expected
-
-
-def test_the_public_door_refuses_those_who_would_enter_themselves(tmp_path: Path) -> None:
-    (tmp_path / "config.toml").write_text(
-        'domain = "a.example"\nalarm_to = ["admin@example.com"]\n[smtp]\nlisten = ["127.0.0.1:0"]\n'
-        'listen_public = ["127.0.0.1:0"]\n[relay]\nhost = "b.example"\n'
-        '[[sender]]\nname = "jobs"\nnetworks = ["192.0.2.10"]\nanswer_from = ["*@example.com"]\n'
-    )
-
-    assert texts(load(tmp_path / "config.toml")) == [
-        "smtp.listen_public refuses mail to enroll: phones cannot enter themselves yet"
-    ]

@@ -88,6 +88,8 @@ def test_the_example_loads_with_everything_uncommented(loaded: Loader, tmp_path:
 def test_the_page_has_every_key_in_the_table_of_its_section() -> None:
     found = set()
     for section in re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]:
+        if section.startswith("carriers.toml"):
+            continue  # keys of another file
         title = re.match(r"\[+([a-z]+)\]+\n", section)
         name = title[1] if title else ""
         found |= {(name, key) for key in re.findall(r"^\| `([a-z_]+)` \|", section, re.MULTILINE)}

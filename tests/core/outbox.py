@@ -65,7 +65,7 @@ def carried(**changes: Any) -> Delivery:
     changes = {
         "courier": "mail",
         "lane": "mail|m1.1.1",
-        "number": "",
+        "number": "@vtext.com",
         "to": "2025550112@vtext.com",
         "phone": BOB,
         "person": "bob",

@@ -11,7 +11,8 @@ from outbox import carried, paid
 from shop import AGREED, ALICE, BOB, CAROL, DAVE, DAY, MARIA, NOON, PETER, RULES, entry, facts, talk
 
 from gateway.core.address import BadAddress, ToAsk, ToConversation, ToName, ToPhone
-from gateway.core.admit import admit, choices, followed, wants
+from gateway.core.admit import admit, choices, followed, texter, wants
+from gateway.core.carrier import CarrierTable
 from gateway.core.facts import Facts, Needs
 from gateway.core.intent import target_of
 from gateway.core.model import Door, Question, Refusal
@@ -52,7 +53,7 @@ def answer(
         pytest.param(f"B-{TOKEN.upper()}", "", "", "", id="bounce in capitals"),
         pytest.param("b-bbbbbbbbbbbbbbbb", "550 5.1.1", "550 5.1.1", "550 5.1.1", id="unknown bounce"),
         pytest.param(f"a-{TOKEN}", "550 5.1.1", "550 5.7.1", "550 5.7.1", id="unknown question"),
-        pytest.param("enroll", "550 5.1.1", "550 5.1.1", "550 5.1.1", id="enrolment"),
+        pytest.param("enroll", "550 5.1.1", "550 5.1.1", "", id="enrolment"),
         pytest.param("postmaster", "", "", "", id="postmaster"),
         pytest.param("abuse", "", "550 5.7.1", "", id="abuse"),
         pytest.param("preview+bob", "", "550 5.7.1", "550 5.7.1", id="preview"),
@@ -132,6 +133,36 @@ def test_a_customer_is_never_texted_by_a_carrier() -> None:
 OUTSIDE = shop.sender("jobs", answer_from=("*@shop.example.com",))
 
 
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        pytest.param(facts(conversations=(talk(phone=BOB),)), "", id="employee"),
+        pytest.param(facts(conversations=(talk(phone=BOB, sender=""),)), "", id="a conversation of nobody's"),
+        pytest.param(facts(conversations=(talk(phone=BOB, closes_at=NOON),)), "", id="closed"),
+        pytest.param(facts(entry("stop", BOB), conversations=(talk(phone=BOB),)), "", id="after a STOP"),
+        pytest.param(facts(entry("grant"), conversations=(talk(),)), "550 5.7.1", id="customer"),
+    ],
+)
+def test_an_employees_phone_may_answer_from_outside_whatever_it_said_before(known: Facts, expected: str) -> None:
+    assert expected == answer(f"r-{TOKEN}", known, sender="", door=Door.PUBLIC)[:9]
+
+
+def test_who_is_no_employee_any_more_does_not_answer_by_his_carrier() -> None:
+    known = facts(conversations=(talk(phone=BOB),))
+
+    assert BOB == texter(ToConversation(TOKEN), known, RULES)
+    assert None is texter(ToConversation(TOKEN), known, replace(RULES, employees=()))
+    assert None is texter(ToConversation(TOKEN), NOTHING, RULES)
+
+
+def test_phones_enter_themselves_from_outside_where_there_are_carriers() -> None:
+    said = "550 5.1.1 enrolment is not available here: the phone must text this address"
+
+    assert "" == answer("enroll", sender="", door=Door.PUBLIC)
+    assert said == answer("Enroll", door=Door.PUBLIC, told=replace(RULES, carriers=CarrierTable()))
+    assert said == answer("enroll")
+
+
 def question(**changes: Any) -> Facts:
     """What is known where Maria may have meant STOP, in a conversation of jobs."""
     made = Question(
@@ -181,6 +212,10 @@ def test_an_answer_from_outside_is_taken_for_senders_with_answer_from(known: Fac
             id="answered",
         ),
         pytest.param(question(closes_at=NOON), "", "550 5.7.1 this question has closed", id="closed"),
+        pytest.param(question(kind="enroll", sender=""), "", "550 5.7.1 this address is not", id="an enrolment"),
+        pytest.param(
+            question(kind="test"), "550 5.1.1 there is no such", "550 5.1.1 there is no such", id="a test of an address"
+        ),
         pytest.param(
             question(kind="job"), "550 5.1.1 there is no such", "550 5.1.1 there is no such", id="asked by text"
         ),

@@ -207,6 +207,37 @@ def test_after_the_carrier_the_provider_counts_on() -> None:
     assert "m1.1.10" == found.id
 
 
+@pytest.mark.parametrize("ident", ["m1.1.1", "m1.1.1-2", "m1.1.1-12"])
+def test_every_part_of_a_text_falls_back_on_the_same_delivery_of_the_whole(ident: str) -> None:
+    whole = message(phone=BOB, person="bob", text="word " * 60)
+    found = another.by_provider(carried(id=ident), whole, RULES, NOON)
+
+    assert found is not None
+    assert ("m1.1.2", "twilio", "service", "jobs", 2) == (
+        found.id, found.courier, found.number, found.sender, found.segments,
+    )  # fmt: skip
+    assert isinstance(found.parcel, TextParcel)
+    assert whole.text == found.parcel.body
+    assert "m1.1.2" == another.fallback_id(carried(id=ident))
+
+
+def test_a_bare_picture_has_no_words_to_fall_back_on() -> None:
+    assert None is another.by_provider(carried(), message(phone=BOB, person="bob", text=""), RULES, NOON)
+
+
+@pytest.mark.parametrize("delivery", [paid(), brought(), brought(2)], ids=["by the provider", "a reply", "its second"])
+def test_only_a_carrier_text_is_replaced_as_a_whole(delivery: Delivery) -> None:
+    assert "" == another.fallback_id(delivery)
+    assert not another.superseded(delivery, facts(deliveries={"m1.1.2": paid(), "twilio:SM1.1.2": brought(2)}))
+
+
+def test_a_part_is_superseded_once_the_whole_text_goes_by_the_provider() -> None:
+    part = carried(id="m1.1.1-2")
+
+    assert another.superseded(part, facts(deliveries={"m1.1.2": paid(id="m1.1.2")}))
+    assert not another.superseded(part, facts(deliveries={part.id: part, "m1.1.1": carried()}))
+
+
 def test_an_alarm_about_a_mailbox_reaches_phones_too() -> None:
     made = another.to_fallback(brought(), REPLY, "full", "t", facts(), shop.rules(alarm_to=(str(BOB),)), NOON)
 

@@ -154,6 +154,25 @@ def test_a_refusal_is_the_numbers_or_is_against_us(code: str, words: str, verdic
     assert bounce.verdict_of(code, words) == verdict
 
 
+def test_that_a_domain_takes_no_mail_is_not_said_of_a_number() -> None:
+    assert bounce.verdict_of("5.1.10", "556 5.1.10 Domain does not accept mail (nullMX)") == "other"
+    assert bounce.verdict_of("5.1.10", "the domain vtext.com says that it takes no mail (null MX)") == "other"
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "expected"),
+    [
+        pytest.param("4.7.1", "451 4.7.1 Greylisted, come back later", True, id="greylisted"),
+        pytest.param("450", "450 Recipient rejected: Grey-listing in action", True, id="with a hyphen"),
+        pytest.param("", "graylisted", True, id="without a code"),
+        pytest.param("4.7.1", "451 4.7.1 try again later", False, id="other words"),
+        pytest.param("5.7.1", "550 5.7.1 greylist us and you are out", False, id="for good"),
+    ],
+)
+def test_greylisting_is_told_by_its_words(code: str, words: str, expected: bool) -> None:
+    assert bounce.greylisted(code, words) is expected
+
+
 @given(st.text(max_size=8), st.text(max_size=60))
 def test_any_refusal_has_a_verdict(code: str, words: str) -> None:
     assert bounce.verdict_of(code, words) in ("number", "policy", "mailbox_full", "other")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from email.message import Message
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core import carrier_answer
+from gateway.core import carrier_answer, parts
 from gateway.core.carrier_answer import Words
 from gateway.core.model import Unreadable
 
@@ -90,6 +91,44 @@ def test_only_what_the_carrier_wrote_is_taken_away(body: str, text: str, link: s
     assert (found.text, found.link) == (text, link)
 
 
+@pytest.mark.parametrize(
+    ("author", "expected"),
+    [
+        ("2025550143@vtext.com", True),
+        ("+12025550143@VTEXT.com", True),
+        ("12025550143/TYPE=PLMN@mms.mycricket.com", True),
+        ("2025550143.iws@vtext.com", True),
+        ("post_master@vtext.com", False),
+        ("maria.1984@vtext.com", False),
+        ("2025550143@m01.vtext.com", False),
+        ("2025550143@example.com", False),
+        ("2025550143", False),
+        (None, False),
+    ],
+)
+def test_a_number_at_a_carriers_domain_writes_texts(author: str | None, expected: bool) -> None:
+    assert expected is carrier_answer.texted(author, {"vtext.com", "mms.mycricket.com"})
+
+
+@pytest.mark.parametrize("path", sorted(MAILS.glob("*.eml")), ids=lambda path: path.stem)
+def test_there_are_as_many_pictures_as_were_counted(path: Path) -> None:
+    message = parts.parse(path.read_bytes())
+
+    assert isinstance(message, Message)
+    assert len(carrier_answer.pictures(message)) == read(path.stem).images
+
+
+def test_no_more_is_looked_at_than_a_text_can_hold() -> None:
+    head = b"From: 2025550143@vtext.com\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    found = carrier_answer.words(head + b"".join(b"--b\r\n\r\npart %d\r\n" % n for n in range(20)) + b"--b--\r\n")
+    long = carrier_answer.words(head + b"".join(b"--b\r\n\r\n%d%s\r\n" % (n, b"x" * 200_000) for n in range(5)))
+
+    assert isinstance(found, Words)
+    assert isinstance(long, Words)
+    assert [f"part {n}" for n in range(8)] == [line for line in found.text.split("\n") if line]
+    assert ["0", "1"] == [line[0] for line in long.text.split("\n") if line]
+
+
 def test_a_mail_beyond_the_bounds_is_unreadable() -> None:
     assert isinstance(carrier_answer.words(b"X: " + b"a" * 300_000 + b"\r\n\r\nHi"), Unreadable)
 
@@ -102,3 +141,18 @@ def test_any_bytes_have_an_answer(mail: bytes, at: int, put: bytes) -> None:
     found = carrier_answer.words(mail[:at] + put + mail[at:])
 
     assert isinstance(found, Words | Unreadable)
+
+
+MARKUP = st.sampled_from(
+    ["<a ", "<!--", "<b>", "<table><tr><td>", "You received a New Message", "http://", "&#9", "> "]
+)
+KIND = st.sampled_from(["plain", "html", "plain; name=a.txt"])
+
+
+@given(st.lists(st.tuples(MARKUP | st.just("\r\n"), st.integers(1, 300)), max_size=6), KIND)
+def test_any_markup_has_an_answer(pieces: list[tuple[str, int]], kind: str) -> None:
+    body = "".join(piece * count for piece, count in pieces)
+    found = carrier_answer.words(f"Content-Type: text/{kind}\r\n\r\n{body}".encode())
+
+    assert isinstance(found, Words)
+    assert not (found.text and found.link)

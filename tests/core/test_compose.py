@@ -224,6 +224,23 @@ def test_a_carrier_text_beyond_ascii_is_quoted_printable() -> None:
     assert raw.endswith(b"\r\n\r\nSch=C3=B6n\r\n")
 
 
+def test_a_carrier_text_with_a_picture_is_the_text_and_then_the_picture() -> None:
+    raw = carrier_text(picture=PICTURE, text="Fix this.")
+    whole, words, picture = parsed(raw).walk()
+
+    assert_sound(raw, TEXT)
+    assert ["multipart/mixed", "text/plain", "image/jpeg"] == [p.get_content_type() for p in (whole, words, picture)]
+    assert ("Fix this.", PICTURE.data) == (words.get_payload().strip(), picture.get_payload(decode=True))
+    assert "picture-1.jpg" == picture.get_filename()
+    assert raw == carrier_text(picture=PICTURE, text="Fix this."), "planning twice makes the same bytes"
+
+
+def test_a_picture_without_words_has_no_empty_part_before_it() -> None:
+    raw = carrier_text(picture=PICTURE, text="")
+
+    assert ["multipart/mixed", "image/jpeg"] == [part.get_content_type() for part in parsed(raw).walk()]
+
+
 def test_a_reply_carries_a_persons_words() -> None:
     assert [
         ("Date", "Mon, 23 Nov 2026 17:00:00 +0000"),

@@ -10,11 +10,12 @@ import shop
 from outbox import fates, only, paid, texts
 from shop import AGREED, MARIA, NOON, entry, facts, mail, picture, planned, reading
 
+from gateway.core import carrier
 from gateway.core.desk import Desk
-from gateway.core.enclosed import address, as_links, enclosed, linked
+from gateway.core.enclosed import address, as_links, carried_bytes, enclosed, linked
 from gateway.core.forecast import forecast
 from gateway.core.gsm import segments
-from gateway.core.intent import target_of
+from gateway.core.intent import target_of, understand
 from gateway.core.model import Picture
 from gateway.core.rules import Rules, TextRules
 from gateway.core.template import Words
@@ -154,6 +155,30 @@ def test_a_refused_picture_goes_as_links() -> None:
     assert ("https://x/1\nhttps://x/2", ()) == (found.body, found.media)
     assert None is as_links(paid())
     assert None is as_links(paid(parcel=None))
+
+
+@pytest.mark.parametrize(
+    ("recipients", "expected"),
+    [
+        pytest.param(("bob",), 0, id="by sms"),
+        pytest.param(("alice",), 300_000, id="as its row says"),
+        pytest.param(("carol",), 500_000, id="as is assumed"),
+        pytest.param(("carol", "alice", "bob", CUSTOMER), 300_000, id="the least"),
+        pytest.param(("all",), 300_000, id="a group"),
+        pytest.param(("preview+carol",), 500_000, id="a preview"),
+        pytest.param((CUSTOMER, "dave", "postmaster"), 0, id="nobody's carrier"),
+        pytest.param(("r-aaaaaaaaaaaaaaaa",), 300_000, id="whoever is behind a conversation"),
+    ],
+)
+def test_a_picture_is_made_for_the_smallest_gateway_that_gets_it(recipients: tuple[str, ...], expected: int) -> None:
+    row = {"address": "{national}@mms.example", "status": "active"}
+    table = {"a": {"name": "A", "mms": {**row, "max_bytes": 300_000}}, "c": {"name": "C", "mms": row}}
+    carriers, _ = carrier.build([("shop", table)])
+    by = {"alice": "a", "carol": "c", "dave": "gone"}
+    people = tuple(replace(e, carrier=by.get(e.name, ""), channel="mms") for e in shop.RULES.employees)
+    told = shop.rules(carriers=carriers, employees=people, groups={"all": ("bob", "alice", "carol")})
+
+    assert expected == carried_bytes(understand(mail(*recipients), reading(), told), told)
 
 
 @pytest.mark.parametrize("told", [OPEN, PLAIN], ids=["media", "links"])

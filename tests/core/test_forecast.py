@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import shop
 from outbox import only, words, written
 from shop import AGREED, DOMAIN, JOBS, MARIA, NOON, RULES, entry, facts, mail, planned, reading, talk
 
+from gateway.core import carrier
 from gateway.core.address import BadAddress
 from gateway.core.desk import Desk
 from gateway.core.facts import Facts
@@ -54,6 +56,7 @@ def test_a_row_tells_what_a_text_to_a_customer_would_be() -> None:
             "route": {"courier": "twilio", "number": "sales", "from": shop.SALES, "address": MARIA},
             "rule": "customer: twilio number sales",
             "text": "Your car is ready-pay 5\u20ac {now}.",
+            "parts": [],
             "cut": "-- \nDesk",
             "encoding": "GSM-7",
             "segments": 1,
@@ -184,9 +187,72 @@ def test_what_quiet_hours_would_end_at_once_is_shown_as_refused() -> None:
     assert "longer than [policy] hold_at_most allows" in str(row["refused"])
 
 
+def by_row(fallback: str = "none", channel: str = "sms", **row: object) -> Rules:
+    """Bob's texts go by a row of the table that says this besides its address."""
+    bare = {"address": "{national}@txt.x.example", "status": "active"}
+    carriers, _ = carrier.build([("shop", {"x": {"name": "X", channel: {**bare, **row}}})])
+    return replace(shop.employee("bob", carrier="x", channel=channel, fallback=fallback), carriers=carriers)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        pytest.param("Your car is ready.", ["Your car is ready."], id="one"),
+        pytest.param("RO 12: ready", ["RO 12 - ready"], id="as its quirks want it"),
+        pytest.param("x" * 120 + " at end", [f"(1/2) {'x' * 119}", "(2/2) x at end"], id="two"),
+    ],
+)
+def test_a_row_shows_the_texts_that_a_carrier_gets_and_the_text_as_it_was_written(text: str, parts: list[str]) -> None:
+    (row,) = rows("bob", told=by_row(quirks=["no_colon"]), read=reading(text=text))
+
+    assert (text, parts, None) == (row["text"], row["parts"], row["refused"])
+
+
+def test_a_row_warns_of_what_the_carrier_drops() -> None:
+    read = reading(text="See https://shop.example.com")
+    (warned,) = rows("bob", told=by_row(quirks=["no_links"]), read=read)
+
+    assert ["X drops links, so that the text may arrive without its link"] == warned["warnings"]
+    assert [] == rows("bob", read=read)[0]["warnings"]
+
+
+def courier(row: dict[str, object]) -> object:
+    route = row["route"]
+    assert isinstance(route, dict)
+    return route["courier"]
+
+
+def test_a_row_says_what_the_gateway_cannot_take_and_which_way_does() -> None:
+    (refused,) = rows("bob", told=by_row(max_chars=40))
+    (by_provider,) = rows("bob", told=by_row("provider", max_chars=40))
+
+    assert "leave no room for a text" in str(refused["refused"])
+    assert ("mail", [], None) == (courier(refused), refused["parts"], refused["due_at"])
+    assert ("twilio", [], None) == (courier(by_provider), by_provider["parts"], by_provider["refused"])
+    assert "leave no room for a text; employee bob: fallback" in str(by_provider["rule"])
+
+
+def test_a_row_counts_the_picture_that_goes_to_a_carrier() -> None:
+    sent = (shop.picture(), shop.picture(name="b.jpg"))
+    (row,) = rows("bob", told=by_row(channel="mms"), pictures=sent)
+    why = "b.jpg was left out: X's mms gateway takes one picture, of at most 500 kB"
+
+    assert (1, [why]) == (row["pictures"], row["warnings"])
+
+
+def test_the_mail_that_answers_a_preview_shows_the_parts_below_each_other() -> None:
+    parted = planned(mail("preview+bob"), facts(), by_row(), reading(text="x" * 120 + " at end"))
+    whole = planned(mail("preview+bob"), facts(), by_row())
+
+    assert f"\nparts: \n  (1/2) {'x' * 119}\n  (2/2) x at end\n" in words(only(parted.writes.deliveries))
+    assert "parts" not in words(only(whole.writes.deliveries))
+
+
 def test_a_row_says_which_picture_cannot_go_and_why() -> None:
     bad = shop.picture(data=b"", problem="car.jpg is too large")
     told = shop.rules(public_url="https://sms.example.com")
 
     assert ["car.jpg is too large"] == rows("2025550143", told=told, pictures=(bad,))[0]["warnings"]
-    assert [] == rows("bob", told=told, pictures=(bad,))[0]["warnings"]
+    assert ["a picture or file was left out: Verizon's sms gateway takes none"] == rows(
+        "bob", told=told, pictures=(bad,)
+    )[0]["warnings"]

@@ -11,12 +11,14 @@ from gateway.core.facts import Needs
 from gateway.core.intent import (
     Answered,
     ConsentChange,
+    Enroll,
     Forward,
     Ignored,
     Intent,
     NotForUs,
     Preview,
     Reply,
+    ReplyByMail,
     Report,
     SendText,
     Status,
@@ -27,7 +29,7 @@ from gateway.core.intent import (
 )
 from gateway.core.keyword import Keyword
 from gateway.core.mime import captured
-from gateway.core.model import Door, Phone, Reading, Unreadable
+from gateway.core.model import Door, MailAddr, Phone, Reading, Recipient, Unreadable
 
 TOKEN = "aaaaaaaaaaaaaaaa"
 
@@ -101,6 +103,47 @@ def test_words_of_a_machine_are_stopped(changes: dict[str, object], stopped: set
 def test_a_mail_without_envelope_sender_is_no_answer_but_may_be_job_mail() -> None:
     assert isinstance(meant(ANSWER, mail_from=""), Ignored)
     assert isinstance(meant(JOB, mail_from=""), SendText)
+
+
+FROM = MailAddr("12025550112@vtext.com")
+NO_PHONE = "it comes from no phone at a carrier's domain"
+
+
+def from_phone(recipient: str, author: MailAddr | None = FROM, **changes: object) -> Intent:
+    """What a mail means that a phone's carrier brings to the public door."""
+    return meant(recipient, reading(author=author, **changes), door=Door.PUBLIC, sender="", mail_from="x@vtext.com")
+
+
+def test_the_mail_of_a_phone_answers_a_conversation_or_enrols() -> None:
+    to = {name: Recipient(address=shop.at(name)) for name in (ANSWER, "enroll", f"b-{TOKEN}")}
+
+    assert ReplyByMail(recipient=to[ANSWER], target=ToConversation(TOKEN), phone=BOB) == from_phone(ANSWER)
+    assert Enroll(recipient=to["enroll"], phone=BOB, carriers=("verizon",), address=FROM) == from_phone("enroll")
+    assert Report(recipient=to[f"b-{TOKEN}"], token=TOKEN, phone=BOB) == from_phone(f"b-{TOKEN}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        pytest.param({"author": MailAddr("bob@vtext.com")}, NO_PHONE, id="no number"),
+        pytest.param({"author": MailAddr("2025550112@a.example")}, NO_PHONE, id="no carrier"),
+        pytest.param({"author": None}, NO_PHONE, id="nobody"),
+        pytest.param({"bounce": ("failed", "", "550 no such user")}, "a delivery report", id="a carrier's own report"),
+        pytest.param({"auto_submitted": "auto-replied"}, "an automatic reply: Auto-Submitted is auto-replied",
+                     id="a machine"),
+        pytest.param({"bulk": True}, "an automatic reply or list mail: Precedence or List-Id says so", id="a list"),
+    ],
+)  # fmt: skip
+def test_mail_from_outside_that_no_person_wrote_with_a_phone_is_no_answer(
+    changes: dict[str, object], reason: str
+) -> None:
+    for to in (ANSWER, "enroll"):
+        assert Ignored(recipient=Recipient(address=shop.at(to)), reason=reason) == from_phone(to, **changes)
+    assert getattr(from_phone(f"b-{TOKEN}", **changes), "phone", BOB) is None
+
+
+def test_what_comes_from_outside_in_the_name_of_a_sender_is_texted() -> None:
+    assert isinstance(meant(ANSWER, reading(author=FROM), door=Door.PUBLIC), SendText)
 
 
 def test_the_admins_own_text_to_a_conversation_has_no_envelope_sender() -> None:
@@ -206,17 +249,26 @@ def test_the_needs_of_a_text_and_of_a_status() -> None:
     assert replace(named, deliveries=frozenset()) == asked(status_in("sent", delivery=""))
 
 
+def test_the_needs_of_a_phone_that_writes_by_mail() -> None:
+    read, own, names = reading(author=FROM), frozenset({BOB}), frozenset({"bob"})
+    known = Needs(phones=own, asked=own, employees=names)
+
+    assert replace(known, tokens=frozenset({TOKEN})) == asked(mail(ANSWER, door=Door.PUBLIC, sender=""), read)
+    assert known == asked(mail("enroll", door=Door.PUBLIC, sender=""), read)
+    assert Needs(bounces=frozenset({TOKEN}), phones=own) == asked(mail(f"b-{TOKEN}", door=Door.PUBLIC, sender=""), read)
+
+
 def test_the_needs_of_an_alarm_are_read_too() -> None:
     told = replace(RULES, alarm_to=(str(BOB), "+12025550199", "a@shop.example.com"))
 
     assert frozenset({"bob"}) == needs((Unreadable(reason=""),), mail("12"), Unreadable(reason=""), told).employees
 
 
-def test_there_are_tokens_enough_for_every_recipient() -> None:
+def test_there_are_tokens_enough_for_every_recipient_in_as_many_texts_as_it_takes() -> None:
     many = [f"202555{n:04d}" for n in range(100, 200)]
     one = mail(*many, "techs", *(f"friend{n}@elsewhere.example" for n in range(100)))
 
-    assert needs(understand(one, reading(), RULES), one, reading(), RULES).fresh >= 2 * (len(many) + 3) + 100
+    assert needs(understand(one, reading(), RULES), one, reading(), RULES).fresh >= 7 * (len(many) + 3) + 100
 
 
 def test_a_text_address_and_a_conversation_are_texted() -> None:

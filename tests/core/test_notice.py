@@ -5,8 +5,9 @@ import shop
 from outbox import message, only, words, written
 from shop import ADMIN, ALICE, BOB, DAVE, JOBS, NOON, RULES
 
-from gateway.core import notice
+from gateway.core import carrier, notice
 from gateway.core.model import Confirmation, Fate, Kind
+from gateway.core.rules import TextRules
 from gateway.core.work import MailParcel, TextParcel
 
 
@@ -43,6 +44,34 @@ def test_the_relays_one_sender_sends_alarms_to_carriers() -> None:
 
     assert isinstance(delivery.parcel, MailParcel)
     assert "s@r.example" == delivery.parcel.mail_from
+
+
+def by_row(**row: object) -> shop.Rules:
+    """Alarms go to Bob, whose carrier's row says this besides its address; one segment is the most for job mail."""
+    table = {"x": {"name": "X", "sms": {"address": "{national}@txt.x.example", "status": "active", **row}}}
+    carriers, _ = carrier.build([("shop", table)])
+    told = shop.replace(shop.employee("bob", carrier="x"), carriers=carriers, alarm_to=(str(BOB),))
+    return shop.replace(told, text=TextRules(max_segments=1))
+
+
+def test_an_alarm_that_is_too_long_for_a_gateway_goes_in_parts_without_bounces() -> None:
+    made = notice.alarm("down.1", "The number is paused, " * 6 + "now", "", by_row(quirks=["no_colon"]), NOON, {})
+
+    assert ["alarm.down.1.1.1", "alarm.down.1.1.1-2"] == [d.id for d in made.deliveries]
+    assert ["(1/2) Example Auto - The number", "(2/2) "] == [
+        words(made.deliveries[n])[:end] for n, end in ((0, 31), (1, 6))
+    ]
+    assert [("", "", "@txt.x.example")] * 2 == [
+        (d.parcel.mail_from, d.parcel.notify, d.number) for d in made.deliveries if isinstance(d.parcel, MailParcel)
+    ]
+
+
+def test_an_alarm_that_a_gateway_cannot_take_goes_by_the_provider_or_not_at_all() -> None:
+    told = by_row(max_chars=20)
+    (one,) = alarm(told).deliveries
+
+    assert (BOB, "twilio") == (one.to, one.courier)
+    assert () == alarm(shop.replace(told, providers=frozenset())).deliveries
 
 
 @pytest.mark.parametrize("phone", [DAVE, "+12025550199"], ids=["without a way", "no employee"])

@@ -71,11 +71,11 @@ def test_a_dispatch_to_an_employee_is_one_mail_to_his_carrier() -> None:
     found = written(delivery)
 
     assert isinstance(delivery.parcel, MailParcel)
-    assert ("mail", "2025550112@vtext.com", "") == (delivery.courier, delivery.to, delivery.number)
+    assert ("mail", "2025550112@vtext.com", "@vtext.com") == (delivery.courier, delivery.to, delivery.number)
     assert (BOB, "bob", "") == (delivery.phone, delivery.person, delivery.sender), "a carrier's text costs no budget"
     assert ("service",) == delivery.ways
     assert f"b-{delivery.bounce}@{DOMAIN}" == delivery.parcel.mail_from
-    assert "2025550112@vtext.com" == delivery.parcel.rcpt_to
+    assert ("2025550112@vtext.com", "FAILURE,DELAY") == (delivery.parcel.rcpt_to, delivery.parcel.notify)
     assert f"r-{conversation.id}@{DOMAIN}" == found["From"]
     assert f"<m1.1.1@{DOMAIN}>" == found["Message-ID"]
     assert "text/plain" == found.get_content_type()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -29,7 +30,7 @@ from shop import (
 
 from gateway.core import plan
 from gateway.core.intent import Reply, SendText, Status, understand
-from gateway.core.model import Door, InboundHook, Kind, Phone, Recipient, Unreadable
+from gateway.core.model import Door, InboundHook, Kind, MailAddr, Phone, Recipient, Unreadable
 
 CUSTOMER = "2025550143"
 TOKEN = "aaaaaaaaaaaaaaaa"
@@ -133,3 +134,15 @@ def test_a_webhook_that_cannot_be_planned_is_parked_and_told_to_the_admin() -> N
     assert ("twilio:SM1", "a fault") == (made.inbound, made.parked)
     assert [ADMIN] == [d.to for d in made.writes.deliveries]
     assert "What twilio told us (twilio:SM1) could not be read" in words(made.writes.deliveries[0])
+
+
+def test_a_phone_that_writes_to_enroll_is_asked_about_and_the_answer_is_taken_where_the_question_is_known() -> None:
+    heard = reading(author=MailAddr("2025550199@vtext.com"), answer="Hello")
+    asked = planned(mail("enroll", door=Door.PUBLIC, sender="", mail_from="2025550199@vtext.com"), facts(), read=heard)
+    (question,) = asked.writes.questions
+    known = replace(facts(), questions={TOKEN: replace(question, id=TOKEN)})
+    answered = planned(mail(f"a-{TOKEN}", id="m2"), known, read=reading(answer="NO"))
+
+    assert ("enroll", [ADMIN]) == (question.kind, [d.to for d in asked.writes.deliveries])
+    assert [True] == [q.answered_at is not None for q in answered.writes.questions]
+    assert [] == [d for d in asked.writes.deliveries if d.phone is not None]

@@ -112,7 +112,7 @@ DAY = 86_400
     ],
 )
 def test_an_answer_is_fresh_and_to_the_conversation(witness: Witness, expected: str) -> None:
-    talk = Answered(address=TALK, sender=Sender(name="jobs"), thread=frozenset({"<j1@x>"}))
+    talk = Answered(address=TALK, thread=frozenset({"<j1@x>"}))
     found = unbound(witness, talk, OURS, 0 if witness.at != 5 * DAY else 4 * DAY)
 
     assert expected in found
@@ -214,6 +214,29 @@ def test_an_aligned_pass_of_the_upstream_is_believed_and_nothing_else(value: str
     assert expected == believed([value], MX, DOMAIN)
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        pytest.param("spf=pass smtp.mailfrom=desk@shop.example.com", f"spf=pass smtp.mailfrom={DOMAIN}", id="address"),
+        pytest.param("spf=pass smtp.mailfrom=Example.com", "spf=pass smtp.mailfrom=example.com", id="parent, alone"),
+        pytest.param(
+            f"spf=none; spf=pass smtp.mailfrom={DOMAIN}",
+            f"spf=pass smtp.mailfrom={DOMAIN}",
+            id="the second",
+        ),
+        pytest.param("spf=pass smtp.mailfrom=desk@other.example", "", id="not aligned"),
+        pytest.param("spf=pass smtp.mailfrom=desk@mx.shop.example.com", "", id="below From"),
+        pytest.param('spf=pass smtp.mailfrom="@shop.example.com x"@other.example', "", id="in quotes"),
+        pytest.param("spf=pass smtp.mailfrom=", "", id="the null sender"),
+        pytest.param(f"spf=pass smtp.helo={DOMAIN}", "", id="the name in HELO"),
+        pytest.param(f"spf=pass smtp.mailfrom=other.example smtp.mailfrom={DOMAIN}", "", id="named twice"),
+        pytest.param(f"spf=softfail smtp.mailfrom={DOMAIN}", "", id="softfail"),
+    ],
+)
+def test_spf_counts_where_it_is_asked_for(value: str, expected: str) -> None:
+    assert expected == believed([f"{MX}; {value}"], MX, DOMAIN, spf=True)
+
+
 def test_only_the_topmost_of_the_upstream_counts() -> None:
     good, bad = f"{MX}; dkim=pass header.d={DOMAIN}", f"{MX}; dkim=fail header.d={DOMAIN}"
 
@@ -225,7 +248,7 @@ def test_only_the_topmost_of_the_upstream_counts() -> None:
 
 @given(st.lists(st.text(alphabet='mx;=()"\\ pasdkim.@/1', max_size=80), max_size=4))
 def test_every_value_has_an_answer(values: list[str]) -> None:
-    assert "" == believed(values, "m", "pass.dkim")
+    assert "" == believed(values, "m", "pass.dkim", spf=True)
 
 
 @pytest.mark.parametrize("piece", ["(", '"', "\\", "; ", " =", "= ", "a=b ", "=?a?q?", "( ", ")", "\t", "@", "x"])

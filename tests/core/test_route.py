@@ -166,6 +166,72 @@ def test_an_unverified_carrier_works_for_exactly_the_address_that_was_confirmed(
     assert isinstance(found(person("carol"), confirmation=None), NoWay)
 
 
+GONE = Confirmation(
+    employee="bob",
+    address="2025550112@vtext.com",
+    at=NOON,
+    by="vtext.com",
+    works=False,
+    how="bounce",
+    note="550 no user",
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "word", "expected", "rule"),
+    [
+        pytest.param(
+            {}, GONE, ["service"],
+            "employee bob: its address came back on 2026-11-23: 550 no user; fallback twilio number service",
+            id="the provider goes in its place",
+        ),
+        pytest.param(
+            {}, replace(GONE, note=""), ["service"],
+            "employee bob: its address came back on 2026-11-23; fallback twilio number service", id="without a word",
+        ),
+        pytest.param(
+            {"fallback": "none"}, GONE, ["2025550112@vtext.com"],
+            "employee bob: carrier verizon.sms (active); its address came back on 2026-11-23: 550 no user, and no "
+            "other way is open", id="nothing else is open",
+        ),
+        pytest.param(
+            {}, replace(GONE, address="2025550112@elsewhere.example"), ["2025550112@vtext.com", "service"],
+            "employee bob: carrier verizon.sms (active)", id="another address",
+        ),
+        pytest.param(
+            {}, replace(GONE, works=True), ["2025550112@vtext.com", "service"],
+            "employee bob: carrier verizon.sms (active)", id="it was proven since",
+        ),
+    ],
+)  # fmt: skip
+def test_an_address_that_came_back_is_left_out_while_another_way_is_open(
+    changes: dict[str, str], word: Confirmation, expected: list[str], rule: str
+) -> None:
+    told = shop.employee("bob", **changes)
+    result = found(person("bob", told), told, confirmation=word)
+
+    assert expected == names(result)
+    assert not isinstance(result, NoWay)
+    assert rule == result[0].rule
+
+
+def test_an_unverified_carrier_is_not_confirmed_by_an_address_that_came_back() -> None:
+    assert isinstance(found(person("carol"), confirmation=replace(CONFIRMED, works=False)), NoWay)
+
+
+def test_a_carrier_whose_mail_domain_is_dead_is_no_way() -> None:
+    told = shop.rules(dead={"vtext.com": "null MX"})
+    alone = replace(told, employees=shop.employee("bob", fallback="none").employees)
+    result, refused = found(person("bob", told), told), found(person("bob", alone), alone)
+
+    assert ["service"] == names(result)
+    assert not isinstance(result, NoWay)
+    why = "Verizon's mail domain vtext.com takes no mail: null MX"
+    assert f"employee bob: {why}; fallback twilio number service" == result[0].rule
+    assert isinstance(refused, NoWay)
+    assert ("5.1.2", True) == (refused.code, why in refused.reason)
+
+
 @pytest.mark.parametrize(
     ("conversation", "busy", "sender", "expected"),
     [

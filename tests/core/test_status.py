@@ -98,13 +98,13 @@ def bounced(delivery: Delivery | None, *report: str, gone: bool = False) -> Plan
 
 @pytest.mark.parametrize("fate", [Fate.HANDED_OVER, Fate.SENDING])
 def test_a_bounce_ends_the_delivery_and_is_told(fate: Fate) -> None:
-    writes = bounced(carried(fate=fate), "failed", "5.1.1", "no such user").writes
+    writes = bounced(carried(fate=fate, ways=()), "failed", "5.2.2", "it is full").writes
 
     assert (
-        Move(delivery="m1.1.1", fate=Fate.FAILED, code="5.1.1", note="bounced: no such user", source="bounce"),
+        Move(delivery="m1.1.1", fate=Fate.FAILED, code="5.2.2", note="bounced: it is full", source="bounce"),
     ) == writes.moves
     assert [JOBS] == [d.to for d in writes.deliveries]
-    assert "Why: the mail to 2025550112@vtext.com came back: no such user" in writes.messages[0].text
+    assert "Why: the mail to 2025550112@vtext.com came back: it is full" in writes.messages[0].text
 
 
 @pytest.mark.parametrize("fate", [Fate.FAILED, Fate.WAITING, Fate.CANCELLED])
@@ -125,7 +125,9 @@ def test_a_bounce_whose_message_is_gone_moves_the_delivery_alone() -> None:
     [
         pytest.param(None, ("failed", "5.1.1", "no such user"), id="of no mail of ours"),
         pytest.param(carried(fate=Fate.HANDED_OVER), (), id="not a report"),
-        pytest.param(carried(fate=Fate.HANDED_OVER), ("delayed", "4.4.1", "busy"), id="only late"),
+        pytest.param(
+            carried(fate=Fate.HANDED_OVER, phone=None), ("delayed", "4.4.1", "busy"), id="a mail that is late"
+        ),
     ],
 )
 def test_what_reports_no_failure_changes_nothing_and_leaves_a_note(

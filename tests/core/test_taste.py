@@ -203,3 +203,33 @@ def test_the_parts_hold_all_words_in_order_and_each_fits(
 def _room(limit: int, taken: int) -> int:
     """A word shorter than this is never cut: ASCII and " -" may lengthen it, marks and the space take eleven."""
     return (limit - taken - 11) // 2
+
+
+@pytest.mark.parametrize(
+    ("text", "author", "most", "expected"),
+    [
+        pytest.param(LONG, AUTHOR, 1, f"{LONG[:127]}...", id="one part"),
+        pytest.param("x" * 200, AUTHOR, 1, "", id="one long word"),
+        pytest.param(LONG, "a" * 158, 6, "", id="From takes all"),
+        pytest.param("", AUTHOR, 1, "", id="no words"),
+    ],
+)
+def test_a_text_is_shortened_at_the_end_of_a_word(text: str, author: str, most: int, expected: str) -> None:
+    assert taste.shortened(text, gateway(), author, most=most) == expected
+
+
+@given(TEXT, QUIRKED, st.integers(1, 4))
+def test_a_shortened_text_goes_in_so_many_parts_and_another_word_would_not(
+    text: str, quirks: list[str], most: int
+) -> None:
+    channel = gateway(*quirks)
+    found = taste.shortened(text, channel, AUTHOR, most=most)
+    kept = found.removesuffix("...")
+
+    assert text.startswith(kept)
+    if found:
+        assert isinstance(taste.parts(found, channel, AUTHOR, most=most), tuple)
+    rest = text[len(kept) :].split()
+    if rest and "ascii" not in quirks:
+        longer = f"{text[: text.index(rest[0], len(kept)) + len(rest[0])]}..."
+        assert isinstance(taste.parts(longer, channel, AUTHOR, most=most), Unfit)

@@ -77,6 +77,27 @@ def test_a_number_whose_texts_fail_for_its_own_fault_is_answered(
     assert expected == planned(move(source, code), moved=moved, known=known)[0]
 
 
+@pytest.mark.parametrize(
+    ("fate", "now_is", "code", "note", "expected"),
+    [
+        pytest.param(Fate.HANDED_OVER, Fate.FAILED, "5.7.1", "bounced: 550 5.7.1 spam", ("@vtext.com",), id="returned"),
+        pytest.param(
+            Fate.HANDED_OVER, Fate.HANDED_OVER, "4.2.0", "delayed: 421 4.2.0 AUP#SNDR", ("@vtext.com",), id="late"
+        ),
+        pytest.param(Fate.HANDED_OVER, Fate.FAILED, "5.1.1", "bounced: 550 5.1.1 no such user", (), id="the number's"),
+        pytest.param(Fate.FAILED, Fate.FAILED, "5.7.1", "bounced: 550 5.7.1 spam", (), id="it ended badly before"),
+    ],
+)
+def test_a_carrier_that_refuses_us_by_a_bounce_is_answered(
+    fate: Fate, now_is: Fate, code: str, note: str, expected: tuple[str, ...]
+) -> None:
+    known = facts(by_bounce={"x": carried(fate=fate)})
+    moved = frozenset({"m1.1.1"} if now_is is Fate.FAILED else ())
+    told = Move(delivery="m1.1.1", fate=now_is, code=code, note=note, source="bounce")
+
+    assert expected == planned(told, told, moved=moved, known=known)[0]
+
+
 def test_a_number_that_is_found_by_the_providers_id_is_answered_too() -> None:
     known = facts(by_remote={("twilio", "SM1"): paid()})
 
@@ -104,6 +125,8 @@ def test_words_of_a_machine_are_told_as_ignored() -> None:
         ("not_found", Fate.HELD, "delivery.held"),
         ("found", Fate.HANDED_OVER, "delivery.adopted"),
         ("vetoed", Fate.REFUSED, "delivery.vetoed"),
+        ("overdue", Fate.FAILED, "delivery.expired"),
+        ("superseded", Fate.CANCELLED, "delivery.expired"),
     ],
 )
 def test_the_end_of_an_attempt_is_one_line(outcome: str, fate: Fate, event: str) -> None:

@@ -150,12 +150,12 @@ def test_something_that_is_no_outcome_is_a_fault() -> None:
 
 def test_a_text_that_the_carrier_refuses_falls_back_to_the_provider() -> None:
     found = judged(
-        carried(conversational=True, priority=1), Refused(reason="no such user", code="5.1.1"), NOON + seconds(9)
+        carried(conversational=True, priority=1), Refused(reason="not today", code="5.0.0"), NOON + seconds(9)
     )
     (other,) = found.writes.deliveries
 
-    assert (Fate.FAILED, "5.1.1") == (found.fate, found.code)
-    assert "no such user; falls back to twilio" == found.note
+    assert (Fate.FAILED, "5.0.0") == (found.fate, found.code)
+    assert "not today; falls back to twilio" == found.note
     assert () == found.writes.messages, "nobody is told while another way is open"
     assert ("m1.1.2", "m1.1", "twilio", "service") == (other.id, other.message, other.courier, other.number)
     assert (BOB, BOB, "bob", "jobs") == (other.to, other.phone, other.person, other.sender)
@@ -224,7 +224,7 @@ OUTCOMES: st.SearchStrategy[Outcome] = st.one_of(
 )
 LEGAL = {
     "accepted": {Fate.HANDED_OVER},
-    "deferred": {Fate.WAITING, Fate.EXPIRED},
+    "deferred": {Fate.WAITING, Fate.EXPIRED, Fate.FAILED},
     "refused": {Fate.FAILED, Fate.REFUSED},
     "unclear": {Fate.UNKNOWN, Fate.WAITING, Fate.FAILED, Fate.EXPIRED},
 }
@@ -247,6 +247,9 @@ def test_every_outcome_ends_in_a_legal_fate(
 
     assert found.fate in LEGAL[found.outcome]
     assert (found.due_at is not None) == (found.fate in (Fate.WAITING, Fate.UNKNOWN))
+    assert courier == "mail" or found.outcome != "deferred" or found.fate is not Fate.FAILED, (
+        "no fallback but a carrier's"
+    )
     assert (found.fate is Fate.UNKNOWN) == (courier != "mail" and found.outcome == "unclear")
     assert courier == "mail" or found.outcome != "unclear" or found.fate is Fate.UNKNOWN
     assert resends <= found.resends <= 2

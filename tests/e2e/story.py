@@ -15,7 +15,7 @@
     rows COUNT {JSON}                            how many rows hold these values
     event NAME [FIELD=VALUE] [FIELD=>NAME]       an event not named before; => keeps the field as {NAME}
     never NAME                                   no such event up to now
-    fault twilio|mail NAME [count=] [to=] [number=] [seconds=]    see gateway/simulator/faults.py
+    fault twilio|mail NAME [count=] [to=] [number=] [seconds=] [words=]    see gateway/simulator/faults.py
     account NAME=yes|no ...                      confirms, blocks, advanced_opt_out: see gateway/simulator/phones.py
     script PHONE {JSON}                          what becomes of texts to PHONE, see gateway/simulator/phones.py
     clear                                        ends all faults and scripts
@@ -25,9 +25,9 @@
     guess LOGIN COUNT [-> REGEX]                 wrong passwords in one session: "535 535 535 closed"
     start, stop, kill, hup
 
-More verbs are in verbs_b.py.  `{name}` stands for a value kept before, in stories and in mails; {story} is the story's
-folder.  Where a story ends the daemon is stopped by SIGTERM and must end with 0, and each text and mail that came out
-must have been named by it.
+More verbs are in verbs_b.py and verbs_c.py.  `{name}` stands for a value kept before, in stories and in mails;
+{story} is the story's folder.  Where a story ends the daemon is stopped by SIGTERM and must end with 0, and each text
+and mail that came out must have been named by it.
 
 A file in want/ begins with header lines, `From:` and so on, compared as people see them; `Envelope-From:` and
 `Envelope-Options:` stand for the envelope, `Absent:` lists headers that must not be there.  The body after the blank
@@ -52,6 +52,7 @@ from daemon import SECONDS, Done, Event
 from house import PASSWORD, House
 from verbs_a import AccountVerbs
 from verbs_b import ByFlowroute, Verbs, pictures
+from verbs_c import CarrierVerbs
 
 from gateway.simulator.hooks import signature
 from gateway.simulator.journal import Called, Mailed
@@ -70,7 +71,7 @@ _KIND = re.compile(rf"\{{(?:(\w+)=)?({'|'.join(_KINDS)})\}}")
 _NAME = re.compile(r"\{(\w+)\}")
 
 
-class Story(AccountVerbs, Verbs):
+class Story(AccountVerbs, CarrierVerbs, Verbs):
     def __init__(self, house: House, folder: Path) -> None:
         self.house = house
         self.folder = folder
@@ -98,6 +99,7 @@ class Story(AccountVerbs, Verbs):
         self._nothing_else()
 
     async def _line(self, line: str) -> None:
+        self._open_the_doors()
         verb, _, rest = self._filled(line).partition(" ")
         act: Callable[..., Awaitable[None]] = getattr(self, f"v_{verb}")
         if verb in _RAW:
@@ -109,6 +111,12 @@ class Story(AccountVerbs, Verbs):
             await act(*words, expected=right.strip())
         else:
             await act(*words)
+
+    def _open_the_doors(self) -> None:
+        """Tells the carriers where the public door is: each start has ports of its own."""
+        doors = self.house.daemon.doors.get("smtp_public")
+        if doors:
+            self.house.world.mail.carriers.door = doors[0]
 
     def _filled(self, text: str) -> str:
         return _NAME.sub(lambda m: self.house.names.get(m[1], m[0]), text)
@@ -251,8 +259,8 @@ class Story(AccountVerbs, Verbs):
         named: dict[str, Any] = dict(option.split("=", 1) for option in options)
         faults = self.house.world.twilio.faults if where == "twilio" else self.house.world.mail.faults
         seconds = float(named["seconds"]) if "seconds" in named else None
-        to, number = named.get("to", ""), named.get("number", "")
-        faults.add(name, count=int(named.get("count", 1)), to=to, number=number, seconds=seconds)
+        told = {key: named[key] for key in ("to", "number", "words") if key in named}
+        faults.add(name, count=int(named.get("count", 1)), seconds=seconds, **told)
 
     async def v_script(self, line: str) -> None:
         phone, _, rest = line.partition(" ")

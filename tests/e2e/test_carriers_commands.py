@@ -338,7 +338,7 @@ async def test_suggest_names_the_one_row_that_fits_and_the_next_step(desk: Desk)
     assert "Twilio says: mobile, network 313-340, Boost Mobile, LLC" in done.out
     assert "2025550143@sms.myboostmobile.com" in done.out
     assert 'Write carrier = "boost"' in done.out
-    assert "gateway carriers confirm EMPLOYEE when a text has arrived" in done.out
+    assert "gateway carriers test EMPLOYEE" in done.out
     assert (rows[0]["id"], rows[0]["mccmnc"], rows[0]["type"]) == ("boost", "313-340", "mobile")
     assert [(row["channel"], row["status"]) for row in rows[0]["rows"]] == [
         ("sms", "unverified"),

@@ -1,12 +1,15 @@
-"""Stories in which time passes, in later/NN-name.  Their language has one verb more:
+"""Stories in which time passes, in later/NN-name.  Their language has two verbs more:
 
 later NUMBER s|min|h|d                       the daemon ends, and begins again so much later
+on DATE                                      the daemon ends, and begins again at noon (UTC) of that day
+
+A file `begins` holds the day, by the daemon's clock, on which the story starts; else it is today.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import house
@@ -28,6 +31,11 @@ class Later(Daemon):
         interpreter, _, _, *rest = super()._words(*words)
         return [interpreter, str(AHEAD), str(self.ahead.total_seconds()), *rest]
 
+    def leap(self, day: str) -> None:
+        """Sets the clock to noon of that day."""
+        noon = datetime.fromisoformat(day).replace(hour=12, tzinfo=UTC)
+        self.ahead = noon - datetime.now(UTC)
+
 
 class LaterStory(Story):
     async def v_later(self, number: str, unit: str) -> None:
@@ -37,6 +45,13 @@ class LaterStory(Story):
         daemon.ahead += timedelta(**{UNITS[unit]: float(number)})
         await self.house.start()
 
+    async def v_on(self, day: str) -> None:
+        daemon = self.house.daemon
+        assert isinstance(daemon, Later)
+        await daemon.stop()
+        daemon.leap(day)
+        await self.house.start()
+
 
 @pytest.fixture
 async def shop(
@@ -44,7 +59,11 @@ async def shop(
 ) -> AsyncIterator[house.House]:
     monkeypatch.setattr(house, "Daemon", Later)
     differences = request.param / "config.toml"
+    begins = request.param / "begins"
     async with house.opened(state, differences.read_text() if differences.exists() else "") as made:
+        if begins.exists():
+            assert isinstance(made.daemon, Later)
+            made.daemon.leap(begins.read_text().strip())
         yield made
 
 
