@@ -99,7 +99,8 @@ class Deliverer:
         people |= {delivery.person} - {""}
         # A reply may have to go to another mailbox, whose bounces come to an address of their own.
         fresh = 1 if delivery.kind is Kind.REPLY else 0
-        deliveries = frozenset({delivery.id, another.fallback_id(delivery)} - {""})
+        related = {another.fallback_id(delivery), another.next_part(delivery)} if timing.by_carrier(delivery) else set()
+        deliveries = frozenset({delivery.id, *related})
         wanted = Needs(phones=phones, deliveries=deliveries, employees=people, fresh=fresh)
         facts = await self._spool.gather(wanted)
         message = facts.messages.get(delivery.message)

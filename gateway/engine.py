@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gateway import tell
-from gateway.core import follow, notice, plan
+from gateway.core import dsn, follow, plan
 from gateway.core.facts import Facts, Needs
 from gateway.core.intent import needs, understand
 from gateway.core.model import Fate, Inbound, InboundMail
@@ -256,7 +256,7 @@ class Engine:
         for delivery in facts.deliveries.values():
             message = facts.messages.get(delivery.message)
             if message is not None:
-                told = notice.failure(message, delivery.note, "4.4.2", Fate.HELD, rules, now)
+                told = dsn.failure(message, delivery.note, "4.4.2", Fate.HELD, rules, now)
                 self._dispatcher.take((await self._spool.write(told)).leased)
             self._untold.discard(delivery.id)
         return found.attempts

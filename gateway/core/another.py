@@ -43,6 +43,12 @@ def fallback_id(delivery: Delivery) -> str:
     return f"{delivery.message}.{_count(delivery) + 1}" if carried else ""
 
 
+def next_part(delivery: Delivery) -> str:
+    """The id that the next mail of the same carrier text has, if there is one."""
+    first, _, part = delivery.id.rpartition(".")[2].partition("-")
+    return f"{delivery.message}.{first}-{int(part or 1) + 1}"
+
+
 def superseded(delivery: Delivery, facts: Facts) -> bool:
     """Whether the whole text goes by the provider already.  The facts hold the delivery of `fallback_id`, if any."""
     return fallback_id(delivery) in facts.deliveries

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from gateway.core import address, admit, choice, notice
+from gateway.core import address, admit, choice, dsn
 from gateway.core.admit import Choice
 from gateway.core.facts import Facts
 from gateway.core.intent import mailboxes, target_of
@@ -117,7 +117,7 @@ def refused(
     if words is not None:
         message = replace(message, text=words.text, cut=words.cut)
     ended = closed(message, Fate.REFUSED, why, code, desk.now)
-    told = notice.failure(message, why, code, Fate.REFUSED, desk.rules, desk.now)
+    told = dsn.failure(message, why, code, Fate.REFUSED, desk.rules, desk.now)
     return Writes(messages=(message,), deliveries=(ended,)).joined(told)
 
 

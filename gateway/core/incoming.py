@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from gateway.core import another, codes, doubt, gone, notice, optout, timing
+from gateway.core import another, codes, doubt, dsn, gone, notice, optout, timing
 from gateway.core.codes import Klass
 from gateway.core.doubt import Doubt
 from gateway.core.facts import Facts
@@ -72,6 +72,8 @@ def status(
         attempt=event.attempt,
     )
     message = facts.messages.get(found.message)
+    if message is not None and fate is Fate.DELIVERED:
+        return Writes(moves=(move,)).joined(dsn.delivered(message, inbound.provider, rules, now))
     if fate not in BAD_ENDS or message is None or found.fate not in _LEFT:
         return Writes(moves=(move,))
     return Writes(moves=(move,)).joined(ended(move, found, message, facts, rules, now, tokens))
@@ -87,7 +89,7 @@ def ended(
     linked = another.with_links(found, now, rules) if picture else None
     if linked is not None:
         return Writes(deliveries=(linked,))
-    told = notice.failure(message, move.note, move.code, move.fate, rules, now)
+    told = dsn.failure(message, move.note, move.code, move.fate, rules, now)
     klass = codes.of_text(found.courier, move.code, rules.errors)
     if klass is Klass.CONFIG:
         return told.joined(_at_fault(found, move, rules, now, facts))
@@ -162,7 +164,7 @@ def bounce(
         return Writes(moves=(move,)).joined(other)
     why = f"the mail to {found.to} came back: {words}"
     told = another.told_of(found, message, rules)
-    return Writes(moves=(move,)).joined(notice.failure(told, why, status_code, Fate.FAILED, rules, now))
+    return Writes(moves=(move,)).joined(dsn.failure(told, why, status_code, Fate.FAILED, rules, now))
 
 
 def _carrier_bounce(found: Delivery, said: tuple[str, str, str], facts: Facts, rules: Rules, now: datetime) -> Writes:
@@ -183,7 +185,7 @@ def _carrier_bounce(found: Delivery, said: tuple[str, str, str], facts: Facts, r
         move = replace(move, note=f"{move.note}; {gone.falls_back(found, other)}")
         return Writes(moves=(move,), deliveries=(other,)).joined(news)
     why = f"the mail to {found.to} came back: {words}"
-    told = notice.failure(message, why, code, Fate.FAILED, rules, now)
+    told = dsn.failure(message, why, code, Fate.FAILED, rules, now)
     return Writes(moves=(move,)).joined(told).joined(news)
 
 

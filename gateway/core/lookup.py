@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from gateway.core import incoming, notice
+from gateway.core import dsn, incoming
 from gateway.core.facts import Facts
 from gateway.core.gsm import transliterate
 from gateway.core.intent import Status
@@ -83,7 +83,7 @@ def _found(
     fate = incoming.FATES.get(found.status, Fate.HANDED_OVER)
     note = f"found as {found.remote_id}; {incoming.said(delivery.courier, found.status, found.code, rules)}"
     told = Writes()
-    if fate in BAD_ENDS and message is not None:
+    if fate in (*BAD_ENDS, Fate.DELIVERED) and message is not None:
         told = replace(_as_status(delivery, message, found, taken, rules, now), moves=())
     done, sid = delivery.lookups + 1, found.remote_id
     return settled(delivery, "found", fate, code=found.code, note=note, remote_id=sid, lookups=done, writes=told)
@@ -131,5 +131,5 @@ def _lookup_failed(delivery: Delivery, message: Message | None, rules: Rules, no
 def _held(
     delivery: Delivery, message: Message | None, outcome: str, why: str, rules: Rules, now: datetime, lookups: int
 ) -> Settlement:
-    told = notice.failure(message, why, "4.4.2", Fate.HELD, rules, now) if message else Writes()
+    told = dsn.failure(message, why, "4.4.2", Fate.HELD, rules, now) if message else Writes()
     return settled(delivery, outcome, Fate.HELD, reason="unknown", note=why, lookups=lookups, writes=told)

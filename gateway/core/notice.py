@@ -1,4 +1,4 @@
-"""What the gateway itself has to say: failure reports to senders, alarms to the admin.
+"""What the gateway itself has to say, and what carries it: texts, mails, alarms to the admin.
 
 Their ids derive from what they speak of, so that saying a thing twice writes it once.
 """
@@ -10,8 +10,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import repeat
 
-from gateway.core import compose, gsm, taste, undelivered
-from gateway.core.model import Confirmation, Fate, Kind, Phone, Picture
+from gateway.core import compose, gsm, taste
+from gateway.core.model import Confirmation, Kind, Phone, Picture
 from gateway.core.route import CarrierWay, NoWay, Person, Way, ways
 from gateway.core.rules import Rules
 from gateway.core.taste import Unfit
@@ -171,36 +171,6 @@ def parcel_for(
     )
     sender = rules.relay_sender or (f"b-{bounce}@{rules.domain}" if bounce else "")
     return MailParcel(mail_from=sender, rcpt_to=way.address, data=data, notify=_NOTIFY if sender else "")
-
-
-def failure(message: Message, why: str, code: str, fate: Fate, rules: Rules, now: datetime) -> Writes:
-    """The report of a bad end to whom the message names; nothing where NOTIFY asks for silence."""
-    unwanted = message.notify != "" and "FAILURE" not in message.notify.split(",")  # RFC 3461 4.1
-    if not message.report_to or unwanted or message.kind in (Kind.REPORT, Kind.ALARM, Kind.PREVIEW):
-        return Writes()
-    subject, text = undelivered.words(message, why, code, fate)
-    # Held, let go and failed: each is told, and each once.
-    told = told_message(f"{message.id}.{fate.value}", Kind.REPORT, message, message.report_to, subject, text, now)
-    data = compose.report(
-        sender=author(rules),
-        to=message.report_to,
-        text=text,
-        subject=subject,
-        message_id=mail_id(told.id, rules),
-        at=now,
-        domain=rules.domain,
-        original_recipient=message.orcpt,
-        final_recipient=message.recipient,
-        action="delayed" if fate is Fate.HELD else "failed",
-        status=undelivered.status(code, fate),
-        diagnostic=why,
-        envelope_id=message.envid,
-        arrived=message.at,
-        about_id=message.message_id,
-        about_subject=message.subject,
-    )
-    parcel = MailParcel(mail_from="", rcpt_to=message.report_to, data=data)
-    return Writes(messages=(told,), deliveries=(mail_delivery(told, parcel, now),))
 
 
 def told_message(

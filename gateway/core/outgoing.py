@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gateway.core import admit, brake, notice, policy, timing, wording
+from gateway.core import admit, brake, dsn, notice, policy, timing, wording
+from gateway.core.address import ToName
 from gateway.core.admit import Choice, Texted
 from gateway.core.desk import Desk, answers_to, closed, message_to, refused, unwelcome
 from gateway.core.intent import ConsentChange, Ignored, NotForUs, SendText, bare_subject, job
@@ -32,7 +33,9 @@ def text(intent: SendText, desk: Desk) -> Writes:
     found = chosen(target, recipient.address, desk)
     if isinstance(found, Refusal):
         return refused(recipient, None, found.text, found.enhanced, desk)
-    joined = Writes()
+    joined = _expanded(intent, found, desk)
+    if joined != Writes():
+        intent = replace(intent, recipient=replace(recipient, notify=dsn.unasked(recipient.notify)))
     for one in found:
         phone = one.person.phone
         if phone in desk.texted:
@@ -45,6 +48,16 @@ def text(intent: SendText, desk: Desk) -> Writes:
         desk.texted.add(phone)
         joined = joined.joined(_one_text(intent, one, before, desk))
     return joined
+
+
+def _expanded(intent: SendText, found: tuple[Choice, ...], desk: Desk) -> Writes:
+    """The report that a mail to a group goes to its members, where its sender asked for one."""
+    target, wanted = intent.target, "SUCCESS" in intent.recipient.notify.split(",")
+    if not wanted or not isinstance(target, ToName) or target.name not in desk.rules.groups:
+        return Writes()
+    people = [one.person.employee.name for one in found if one.person.employee and one.refused is None]
+    about = replace(message_to(intent.recipient, None, desk), id=f"{desk.mail.id}.{target.name}")
+    return dsn.expanded(about, people, desk.rules, desk.now)
 
 
 def chosen(target: Texted, recipient: str, desk: Desk) -> tuple[Choice, ...] | Refusal:
@@ -105,7 +118,7 @@ def _let_go(
     timed = tuple(timing.timed(one, rules, now) for one in deliveries)
     first = timed[0]
     if first.fate is Fate.EXPIRED:
-        told = notice.failure(message, first.note, first.code, Fate.EXPIRED, rules, now)
+        told = dsn.failure(message, first.note, first.code, Fate.EXPIRED, rules, now)
         return Writes(deliveries=timed).joined(told)
     why = ""
     if message.phone is not None and not first.conversational:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from gateway.core import another, bounce, codes, gone, notice, optout, policy, respond, timing
+from gateway.core import another, bounce, codes, dsn, gone, notice, optout, policy, respond, timing
 from gateway.core.address import mail_domain
 from gateway.core.facts import Facts
 from gateway.core.model import BAD_ENDS, Conversation, Fate, Kind
@@ -40,7 +40,8 @@ def judge(
     """
     match outcome:
         case Accepted(remote_id=remote_id, note=note):
-            return settled(delivery, "accepted", Fate.HANDED_OVER, note=note, remote_id=remote_id)
+            told = _relayed(delivery, message, rules, now, facts)
+            return settled(delivery, "accepted", Fate.HANDED_OVER, note=note, remote_id=remote_id, writes=told)
         case Deferred():
             return _deferred(delivery, message, outcome, facts, rules, now)
         case Refused():
@@ -49,6 +50,13 @@ def judge(
             return _unclear(delivery, message, outcome, rules, now)
         case _:
             assert_never(outcome)
+
+
+def _relayed(delivery: Delivery, message: Message | None, rules: Rules, now: datetime, facts: Facts) -> Writes:
+    """The report that a carrier's text is on its way, with the last of its mails."""
+    if message is None or not timing.by_carrier(delivery) or another.next_part(delivery) in facts.deliveries:
+        return Writes()
+    return dsn.relayed(message, delivery, rules, now)
 
 
 def _deferred(
@@ -100,7 +108,9 @@ def _again(
     if now >= delivery.expires_at:
         return expired(delivery, message, rules, now, outcome=outcome, last=end.reason, code=code)
     due = min(due, delivery.expires_at)
-    return settled(delivery, outcome, Fate.WAITING, due_at=due, reason="retry", note=end.reason, code=code)
+    told = dsn.delayed(message, delivery, end.reason, rules, now) if message else Writes()
+    note = end.reason
+    return settled(delivery, outcome, Fate.WAITING, due_at=due, reason="retry", note=note, code=code, writes=told)
 
 
 def expired(
@@ -127,7 +137,7 @@ def _told(
     """The report of a bad end; nothing where the message is gone."""
     if message is None:
         return Writes()
-    return notice.failure(another.told_of(delivery, message, rules), why, code, fate, rules, now)
+    return dsn.failure(another.told_of(delivery, message, rules), why, code, fate, rules, now)
 
 
 def _late(
@@ -228,7 +238,7 @@ def vetoed(delivery: Delivery, message: Message | None, no: policy.No, rules: Ru
     """The end of a delivery that policy forbids, with its report."""
     who = delivery.person or str(delivery.phone)
     why = f"{who} {no.why}: {no.remedy}"
-    told = notice.failure(message, why, no.code, Fate.REFUSED, rules, now) if message else Writes()
+    told = dsn.failure(message, why, no.code, Fate.REFUSED, rules, now) if message else Writes()
     return settled(delivery, "vetoed", Fate.REFUSED, code=no.code, note=why, writes=told)
 
 

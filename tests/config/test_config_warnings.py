@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import Config, load
+from gateway.config import Config
 
 Loader = Callable[..., Config]
 ACCOUNT = "AC" + "0" * 32

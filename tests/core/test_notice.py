@@ -5,7 +5,7 @@ import shop
 from outbox import message, only, words, written
 from shop import ADMIN, ALICE, BOB, DAVE, JOBS, NOON, RULES
 
-from gateway.core import carrier, notice
+from gateway.core import carrier, dsn, notice
 from gateway.core.model import Confirmation, Fate, Kind
 from gateway.core.rules import TextRules
 from gateway.core.work import MailParcel, TextParcel
@@ -97,7 +97,7 @@ def test_an_alarm_uses_a_confirmed_carrier() -> None:
 
 @pytest.mark.parametrize("kind", [Kind.REPORT, Kind.ALARM, Kind.PREVIEW])
 def test_words_of_the_machine_are_not_reported_about(kind: Kind) -> None:
-    assert () == notice.failure(message(kind=kind), "no", "5.1.1", Fate.FAILED, RULES, NOON).deliveries
+    assert () == dsn.failure(message(kind=kind), "no", "5.1.1", Fate.FAILED, RULES, NOON).deliveries
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_words_of_the_machine_are_not_reported_about(kind: Kind) -> None:
     ],
 )
 def test_the_status_of_a_report(fate: Fate, code: str, status: str, action: str) -> None:
-    delivery = only(notice.failure(message(), "no", code, fate, RULES, NOON).deliveries)
+    delivery = only(dsn.failure(message(), "no", code, fate, RULES, NOON).deliveries)
     _, about, _ = written(delivery).iter_parts()
     fields = about.get_payload()[1]
 
@@ -130,7 +130,7 @@ def test_the_status_of_a_report(fate: Fate, code: str, status: str, action: str)
     ],
 )
 def test_a_report_names_what_was_not_delivered(kind: Kind, words_of_it: str) -> None:
-    (told,) = notice.failure(message(kind=kind), "no", "", Fate.FAILED, RULES, NOON).messages
+    (told,) = dsn.failure(message(kind=kind), "no", "", Fate.FAILED, RULES, NOON).messages
 
     assert f"Not delivered: {words_of_it} +1 202-555-0143" == told.subject
     assert (
@@ -143,8 +143,8 @@ def test_a_report_names_what_was_not_delivered(kind: Kind, words_of_it: str) -> 
 
 
 def test_a_report_names_an_employee_and_who_has_no_phone() -> None:
-    of_bob = notice.failure(message(person="bob"), "no", "", Fate.FAILED, RULES, NOON).messages[0]
-    of_nobody = notice.failure(message(phone=None), "no", "", Fate.FAILED, RULES, NOON).messages[0]
+    of_bob = dsn.failure(message(person="bob"), "no", "", Fate.FAILED, RULES, NOON).messages[0]
+    of_nobody = dsn.failure(message(phone=None), "no", "", Fate.FAILED, RULES, NOON).messages[0]
 
     assert "Not delivered: text to bob" == of_bob.subject
     assert "Not delivered: text to 2025550143@sms.example.com" == of_nobody.subject
@@ -160,8 +160,8 @@ def test_people_come_before_machines_and_answers_before_reminders() -> None:
 
 
 def test_a_text_that_is_held_and_then_fails_is_told_twice_and_each_once() -> None:
-    held = notice.failure(message(), "no", "", Fate.HELD, RULES, NOON).messages
-    failed = notice.failure(message(), "no", "", Fate.FAILED, RULES, NOON).messages
+    held = dsn.failure(message(), "no", "", Fate.HELD, RULES, NOON).messages
+    failed = dsn.failure(message(), "no", "", Fate.FAILED, RULES, NOON).messages
 
     assert ["m1.1.held", "m1.1.failed"] == [m.id for m in held + failed]
     assert {JOBS} == {m.recipient for m in held + failed}

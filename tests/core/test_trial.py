@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from outbox import only, words, written
 from shop import ADMIN, BOB, DOMAIN, NOON, RULES, employee, mail, rules
 
-from gateway.core import notice, trial
+from gateway.core import dsn, trial
 from gateway.core.carrier import Channel
 from gateway.core.model import Conversation, Door, Fate, Kind
 from gateway.core.rules import Rules
@@ -139,6 +139,6 @@ def test_an_employee_who_has_left_the_configuration_is_not_confirmed() -> None:
 
 def test_a_test_without_an_answer_is_told_to_the_admin_where_it_could_not_be_delivered() -> None:
     (message,) = tried().messages
-    told = notice.failure(message, "550 5.1.1 nobody", "5.1.1", Fate.FAILED, RULES, NOON)
+    told = dsn.failure(message, "550 5.1.1 nobody", "5.1.1", Fate.FAILED, RULES, NOON)
 
     assert [ADMIN] == [d.to for d in told.deliveries]
