@@ -67,8 +67,8 @@ class Almanac:
     async def _tell(self, ending: Ending, rules: Rules, now: datetime) -> None:
         subject, text = told(ending, rules, now.astimezone(rules.timezone).date())
         people = frozenset(e.name for e in map(rules.employee_at, rules.alarm_to) if e is not None)
-        facts = await self._spool.gather(Needs(employees=people))
-        writes = notice.alarm(ending.key, subject, text, rules, now, facts.confirmations)
+        facts = await self._spool.gather(Needs(employees=people, fresh=rules.alarm_texts))
+        writes = notice.alarm(ending.key, subject, text, rules, now, facts.confirmations, tokens=facts.fresh)
         known = await self._spool.gather(Needs(deliveries=frozenset(d.id for d in writes.deliveries)))
         emit("carrier.warned", note=subject)
         if not known.deliveries:

@@ -113,6 +113,7 @@ class Serving:
         """Serves until SIGTERM or SIGINT; SIGHUP reads the rules anew."""
         self._spawn(self.house.catch_up.run())
         self._spawn(self.house.almanac.run())
+        self._spawn(self.house.timekeeper.run())
         self._spawn(self.house.watch.run())
         notify("READY=1", f"STATUS=listening on {', '.join(p for ports in self.ports.values() for p in ports)}")
         assert self._loops is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +19,9 @@ from gateway.events import emit
 from gateway.ports import Budget, Clock, Committed, MailCourier, Provider, Spool, SpoolUnavailable, Started
 
 LEDGER_TRIES = 5
+# To all carriers by the relay, one less than courier.mail.RelayCourier has connections: replies and alarms need not
+# wait for a carrier that is slow.
+CARRIERS_AT_ONCE = 3
 
 
 class Taken(Protocol):
@@ -45,6 +49,7 @@ class Deliverer:
         self._clock = clock
         self._taken = taken
         self._stopped_within = stopped_within
+        self._carriers = asyncio.Semaphore(CARRIERS_AT_ONCE)
 
     async def deliver_one(self, delivery: Delivery) -> Outcome | None:
         """One attempt, or one look-up, from the facts to the settlement; the outcome of an attempt that was made."""
@@ -97,9 +102,10 @@ class Deliverer:
         phones = frozenset({delivery.phone}) if delivery.phone else frozenset[Phone]()
         people = frozenset(e.name for e in map(self._rules().employee_at, self._rules().alarm_to) if e is not None)
         people |= {delivery.person} - {""}
-        # A reply may have to go to another mailbox, whose bounces come to an address of their own.
-        fresh = 1 if delivery.kind is Kind.REPLY else 0
-        related = {another.fallback_id(delivery), another.next_part(delivery)} if timing.by_carrier(delivery) else set()
+        # A reply may have to go to another mailbox, whose bounces come to an address of their own, as an alarm's do.
+        alarm = self._rules().alarm_texts
+        fresh = 1 + alarm if alarm or delivery.kind is Kind.REPLY else 0
+        related = _related(delivery) if timing.by_carrier(delivery) else ()
         deliveries = frozenset({delivery.id, *related})
         wanted = Needs(phones=phones, deliveries=deliveries, employees=people, fresh=fresh)
         facts = await self._spool.gather(wanted)
@@ -176,7 +182,10 @@ class Deliverer:
     async def _over_the_wire(self, delivery: Delivery, rules: Rules) -> Outcome:
         match delivery.parcel:
             case MailParcel() as parcel:
-                return await self._mail.send(parcel)
+                if rules.direct or not timing.by_carrier(delivery):
+                    return await self._mail.send(parcel)
+                async with self._carriers:
+                    return await self._mail.send(parcel)
             case TextParcel() as parcel:
                 provider = self._providers.get(delivery.courier)
                 if provider is None:
@@ -259,10 +268,16 @@ class Deliverer:
 
     async def _raise(self, key: str, subject: str, text: str, facts: Facts, *, by_relay: bool = True) -> None:
         rules, now = self._rules(), self._clock.now()
-        writes = notice.alarm(key, subject, text, rules, now, facts.confirmations, by_relay=by_relay)
+        tokens = facts.fresh[1:]
+        writes = notice.alarm(key, subject, text, rules, now, facts.confirmations, by_relay=by_relay, tokens=tokens)
         made = await self._spool.write(writes)
         emit("alarm.raised", key=key)
         self._taken(made.leased, later=False)
+
+
+def _related(delivery: Delivery) -> tuple[str, ...]:
+    """The other mails of a carrier's text, as far as they decide about this one, and what replaces them all."""
+    return (another.fallback_id(delivery), *another.earlier_parts(delivery), another.next_part(delivery))
 
 
 def _ledger(delivery: Delivery, facts: Facts) -> int:

@@ -9,27 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from gateway.core import gone, timing
+from gateway.core import timing
 from gateway.core.rules import Rules
-from gateway.core.verdict import PAID
-from gateway.core.work import Accepted, Deferred, Delivery, MailParcel, Outcome, Refused
+from gateway.core.work import Deferred, Delivery, Outcome, Refused
 from gateway.deliver import Deliverer
 from gateway.events import emit, fault
 from gateway.ports import Clock, MailCourier, Provider, Spool, SpoolUnavailable
-from gateway.way import MAIL, Item, Way, pace, way_of
+from gateway.way import MAIL, PAUSED, Item, Way, pace, size, way_of
 
 IN_FLIGHT = 20  # requests at once per number; Twilio bounds an account, not a number
-MAILS_AT_ONCE = 4  # by the relay, and to one carrier
+MAILS_AT_ONCE = 4  # by the relay, and to one carrier; see deliver.CARRIERS_AT_ONCE
 DIRECT_AT_ONCE = 2  # to one carrier's own hosts
 CLAIM = 200
 MAIL_BACKLOG = 1000
 MOST_BYTES = 32 << 20  # of mails in hand; more waits in the spool
-ALARM_AFTER = 5  # failures of a way in a row, about a minute
 PACED_SECONDS = 20  # how much paced work of one way is kept in memory
 
 
@@ -61,6 +58,7 @@ class Dispatcher:
         self._count = itertools.count()
         self._workers: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
+        self._begun = False
         self._more = True  # the spool may hold due deliveries that found no room
         self._hand: set[str] = set()  # in a queue or with a worker
         self._next: dict[str, Delivery] = {}  # to be taken when the hand is free again
@@ -88,8 +86,15 @@ class Dispatcher:
                 self._spawn(self._give_back(delivery, self._clock.now(), "pacing"))
             else:
                 self._hand.add(delivery.id)
-                self._bytes += _size(delivery)
+                self._bytes += size(delivery)
                 way.queue.put_nowait(Item(delivery.priority, next(self._count), delivery))
+
+    def take_by_hand(self, deliveries: Sequence[Delivery]) -> None:
+        """As `take`, what an admin lets try again: one of them finds out whether a carrier that was shut takes us."""
+        for way in {way_of(delivery) for delivery in deliveries} & self._ways.keys():
+            if self._ways[way].carrier:
+                self._ways[way].reopen()
+        self.take(deliveries)
 
     def _way(self, name: str) -> Way:
         if name not in self._ways:
@@ -104,11 +109,14 @@ class Dispatcher:
                 self._way(MAIL)  # whose breaker is for all mails
         return self._ways[name]
 
-    def pause(self, name: str) -> None:
-        """Leaves one of our numbers, or a carrier ("@vtext.com"), alone for a while: its texts are taken, and fail."""
+    def pause(self, name: str, posted_at: datetime | None = None) -> None:
+        """Leaves one of our numbers, or a carrier ("@vtext.com"), alone for a while: its texts are taken, and fail.
+
+        `posted_at` is of the text that failed.
+        """
         found = self._rules().number(name)
         if name.startswith("@"):
-            self._way(name).shut("its texts come back: the carrier refuses us", "")
+            self._way(name).shut("its texts come back: the carrier refuses us", "", self._clock.now(), posted_at)
         elif found is not None:
             self._way(name).fails_later(found.provider)
 
@@ -136,7 +144,7 @@ class Dispatcher:
             except Exception as error:
                 emit("engine.failed", loop="claim", **fault(error))
                 pause = 5.0
-            await self._sleep(pause)
+            await _set_within(self._wake, pause)
         for way in self._ways.values():
             for _ in range(max(IN_FLIGHT, MAILS_AT_ONCE)):
                 way.queue.put_nowait(Item(-1, next(self._count), None))
@@ -148,6 +156,10 @@ class Dispatcher:
 
     async def _claim(self) -> float:
         """Takes due deliveries from the spool; answers how many seconds nothing more will be due."""
+        if not self._begun:
+            for name in await self._spool.resume(self._clock.now()):
+                self._way(name).remembered()
+            self._begun = True
         full = frozenset(w.name for w in self._ways.values() if w.full)
         if self._bytes > MOST_BYTES:
             carriers = (*self._rules().carriers.domains, *(w.name[1:] for w in self._ways.values() if w.carrier))
@@ -166,16 +178,6 @@ class Dispatcher:
         # What a full queue keeps in the spool is due already: its worker wakes us.
         return max(1.0 if full else 0.01, min(60.0, (upcoming - now).total_seconds()))
 
-    async def _sleep(self, seconds: float) -> None:
-        if seconds <= 0:
-            await asyncio.sleep(0)
-            return
-        try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            return
-
     def stop(self) -> None:
         """Takes no more work."""
         self._stop.set()
@@ -183,18 +185,14 @@ class Dispatcher:
 
     async def stopped_within(self, pause: timedelta) -> bool:
         """Waits for the stop, at most that long; whether it came."""
-        try:
-            async with asyncio.timeout(pause.total_seconds()):
-                await self._stop.wait()
-        except TimeoutError:
-            return False
-        return True
+        return await _set_within(self._stop, pause.total_seconds())
 
     async def _worker(self, way: Way) -> None:
         while True:
             async with way.gate:
                 # What arrives while the pace is waited for may go before all that waited longer.
-                await self._paced(way)
+                if way.wait > 0:
+                    await self.stopped_within(timedelta(seconds=way.wait))
                 delivery = (await way.queue.get()).delivery
                 if delivery is None:
                     return
@@ -202,7 +200,7 @@ class Dispatcher:
                     continue
                 closed = self._closing(way, delivery)
                 if closed is None:
-                    self._reserve(way, delivery)
+                    way.reserve(delivery, self._rules())
                 if way.failures and way.name != MAIL:
                     # One text finds out whether it works again, not twenty.
                     await self._deliver_guarded(way, delivery, closed)
@@ -212,19 +210,9 @@ class Dispatcher:
             if self._more and way.queue.qsize() <= way.bound // 2:
                 self._wake.set()
 
-    async def _paced(self, way: Way) -> None:
-        """Waits until the pace of the way allows the next text, or for the stop."""
-        pause = way.next_at - time.monotonic()
-        if pause > 0:
-            await self.stopped_within(timedelta(seconds=pause))
-
-    def _reserve(self, way: Way, delivery: Delivery) -> None:
-        rate = pace(way.name, self._rules())
-        if rate:
-            way.next_at = max(time.monotonic(), way.next_at) + (1 if way.mail else delivery.segments) / rate
-
     def _closing(self, way: Way, delivery: Delivery) -> Way | None:
         """The way whose breaker holds the delivery: its own, or for a carrier's text the relay's; None = none."""
+        way.proven()
         both = (way, self._ways[MAIL]) if way.mail else (way,)
         longest = max(both, key=lambda one: one.closed_for(delivery))
         return longest if longest.closed_for(delivery) else None
@@ -244,7 +232,7 @@ class Dispatcher:
             emit("engine.failed", loop="deliver", delivery=delivery.id, **fault(error))
         finally:
             self._hand.discard(delivery.id)
-            self._bytes -= _size(delivery)
+            self._bytes -= size(delivery)
             again = self._next.pop(delivery.id, None)
             if again is not None:
                 self.take([again], later=False)
@@ -254,7 +242,8 @@ class Dispatcher:
         now = self._clock.now()
         if timing.decided(delivery, self._rules(), now) and await self._deliverer.overdue(delivery, closed.why):
             return
-        await self._give_back(delivery, timing.sooner(closed.opens_at(now), delivery, self._rules(), now), "retry")
+        due = timing.sooner(closed.opens_at(now), delivery, self._rules(), now)
+        await self._give_back(delivery, due, PAUSED if closed.carrier else "retry")
 
     async def _give_back(self, delivery: Delivery, due: datetime, reason: str) -> None:
         try:
@@ -268,21 +257,30 @@ class Dispatcher:
         """A way that is itself at fault is left alone for a while; its queue stays in the spool."""
         at = self._ways[MAIL] if way.mail else way  # a relay at fault is so for all mails
         if isinstance(outcome, Deferred) and outcome.sender_wide:
-            # A provider that refuses our account will not mend itself; what cannot be reached may be back in a minute.
-            at_once = delivery.courier in PAID and outcome.code and outcome.retry_after is None
-            if at.failed(delivery, outcome) and at.failures == (1 if at_once else ALARM_AFTER):
+            if at.failed(delivery, outcome) and at.alarming(delivery, outcome):
                 await self._deliverer.down(delivery, outcome)
             return
         if not isinstance(outcome, Deferred):
             at.mended(delivery.courier)
         if not way.carrier:
             return
-        if isinstance(outcome, Deferred | Refused) and gone.against_us(delivery, outcome.code, outcome.reason):
-            if way.shut(outcome.reason, outcome.code):
-                await self._deliverer.shut_out(delivery, outcome)
-        elif isinstance(outcome, Accepted | Refused):
-            way.mended(delivery.courier)
+        now = self._clock.now()
+        changed = way.heard(delivery, outcome, now, direct=self._rules().direct)
+        if changed == "shut" and isinstance(outcome, Deferred | Refused):
+            await self._deliverer.shut_out(delivery, outcome)
+        elif changed == "opens":
+            await self._spool.resume(way.opens_at(now), way.name)
+            self._wake.set()
 
 
-def _size(delivery: Delivery) -> int:
-    return len(delivery.parcel.data) if isinstance(delivery.parcel, MailParcel) else 0
+async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    """Waits for the event, at most that long; whether it came."""
+    if seconds <= 0:
+        await asyncio.sleep(0)
+        return event.is_set()
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

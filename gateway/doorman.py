@@ -28,7 +28,7 @@ from gateway.doors import Visit
 from gateway.engine import gathered
 from gateway.events import emit
 from gateway.outside import Author, Outside, inside, prints
-from gateway.ports import Clock, Spool
+from gateway.ports import Clock, Spool, Stored
 from gateway.proof import Prover
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
@@ -166,15 +166,26 @@ class Doorman:
             envelope=envelope,
             raw=raw,
             proven=author.proof.why,
+            phone=author.phone,
         )
-        window = self._config().rules.policy.duplicate_window
-        stored = await self._spool.accept(mail, prints(mail, author, window))
+        stored = await self._stored(mail, author)
         if stored.repeated:
             emit("inbound.repeated", inbound=stored.id, sender=mail.sender, recipients=len(stored.repeated))
         if stored.new:
             left = tuple(r for r in envelope.recipients if r.address not in stored.repeated)
             self._keep(replace(mail, envelope=replace(envelope, recipients=left)))
         return stored.id
+
+    async def _stored(self, mail: InboundMail, author: Author) -> Stored:
+        """What the spool makes of the mail; what it does not keep is no enrolment."""
+        window, kept = self._config().rules.policy.duplicate_window, False
+        try:
+            stored = await self._spool.accept(mail, prints(mail, author, window))
+            kept = stored.new
+        finally:
+            if not kept:
+                self._outside.uncount(author)
+        return stored
 
     def _keep(self, mail: InboundMail) -> None:
         emit(

@@ -64,7 +64,7 @@ class Engine:
         self._rules = rules
         self._clock = clock
         self._keep_days = keep_days
-        self._turns = Turns()  # of phones: two mails to one person must not choose the same number of a pool
+        self._turns = Turns()  # of addresses, and of phones: two mails to one person must not choose the same number
         self._waiting: deque[Inbound] = deque()
         self._slow: deque[Inbound] = deque()  # texts with pictures, which have to be fetched
         self._bytes = 0  # of those that wait
@@ -200,7 +200,15 @@ class Engine:
             return Plan(inbound=inbound.id, parked=reason)
 
     async def plan_one(self, inbound: Inbound) -> None:
-        """understand (pure) -> gather facts (one read) -> make plan (pure) -> commit (one write)."""
+        """understand (pure) -> gather facts (one read) -> make plan (pure) -> commit (one write).
+
+        In turn for each recipient: a mail that is quicker read must not overtake an earlier one to the same person.
+        """
+        recipients = inbound.envelope.recipients if isinstance(inbound, InboundMail) else ()
+        async with self._turns.of(f"to {recipient.address.lower()}" for recipient in recipients):
+            await self._planned(inbound)
+
+    async def _planned(self, inbound: Inbound) -> None:
         rules = self._rules()
         reading = await self._reader.read(inbound.raw) if isinstance(inbound, InboundMail) else None
         intents = understand(inbound, reading, rules)
@@ -218,8 +226,9 @@ class Engine:
                 made = plan.make(inbound, reading, intents, facts, rules, self._clock.now(), pictures)
                 committed = await self._spool.plan(made)
             if committed.done:
-                for number in tell.planned(inbound, made, frozenset(committed.moved), facts, rules):
-                    self._dispatcher.pause(number)
+                at_fault = tell.planned(inbound, made, frozenset(committed.moved), facts, rules)
+                for way, posted_at in at_fault.items():
+                    self._dispatcher.pause(way, posted_at)
                 tell.ignored(inbound, intents)
                 await self._deliver(made, committed)
                 await self._enclosures.kept(inbound, pictures)

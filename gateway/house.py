@@ -29,6 +29,7 @@ from gateway.reader import MailReader
 from gateway.spool.database import SpoolCorrupt, SpoolUnusable
 from gateway.spool.lock import StateLock, StateLocked
 from gateway.spool.sqlite import SqliteSpool
+from gateway.timekeeper import Timekeeper
 from gateway.watch import Watch
 
 GRACE_SECONDS = 30.0
@@ -97,6 +98,12 @@ class House:
             rules=self.rules,
             clock=self.clock,
             taken=self.dispatcher.take,
+            stopped_within=self.dispatcher.stopped_within,
+        )
+        self.timekeeper = Timekeeper(
+            spool=self.spool,
+            clock=self.clock,
+            moved=lambda: self.dispatcher.take(()),
             stopped_within=self.dispatcher.stopped_within,
         )
         self.commands = self._commands(serving=serving)
@@ -170,6 +177,7 @@ class House:
             doorman=self.doorman,
             clock=self.clock,
             take=self.dispatcher.take if serving else None,
+            retry=self.dispatcher.take_by_hand if serving else None,
             refill=self.engine.refill,
             probe=self.probe,
         )

@@ -1,8 +1,8 @@
 """Mail from outside: who wrote it, what proves that, and what makes it the same mail when it comes again.
 
-Two kinds of people answer from outside.  Those whom a sender's answer_from names must be proven.  An employee texts,
-and his carrier makes a mail of it: that is taken as his phone's also where nothing proves it, since many carriers sign
-nothing.
+Two kinds of people answer from outside.  Those whom a sender's answer_from names, and for a question about enrolment
+those whom alarm_to names, must be proven.  An employee texts, and his carrier makes a mail of it: that is taken as his
+phone's also where nothing proves it, since many carriers sign nothing.
 
 How it fails: where DNS does not answer, an answer of the first kind is put off (451), and a phone's is taken unproven.
 Where the reader cannot be had, nobody's From is known: 451, but for mail to b- alone, which is never refused.
@@ -12,15 +12,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from gateway.config import Config
 from gateway.core import admit, carrier_reply, proof, repeat
-from gateway.core.address import ToAsk, ToBounce, ToConversation, ToEnroll
+from gateway.core.address import ToAsk, ToBounce, ToConversation, ToEnroll, same
 from gateway.core.facts import Facts
-from gateway.core.intent import target_of
+from gateway.core.intent import mailboxes, target_of
 from gateway.core.model import Envelope, InboundMail, Phone, Refusal
 from gateway.core.proof import Answered
 from gateway.core.rules import Rules
@@ -29,7 +30,9 @@ from gateway.engine import gathered
 from gateway.ports import Fingerprint, Spool
 from gateway.proof import Proof, ProofUnavailable, Prover
 
-ENROLMENTS = 20  # mails to enroll@ that are taken within an hour, whoever wrote them
+# Mails to enroll@ that are taken within an hour.  Apart, so that forged ones keep no proven one out.
+PROVEN_AN_HOUR, UNPROVEN_AN_HOUR = 60, 20
+ONE_PHONE_AN_HOUR = 3
 _HOUR = timedelta(hours=1)
 
 _Token = ToConversation | ToAsk | ToBounce | ToEnroll
@@ -43,6 +46,9 @@ _NO_PHONE = Refusal(
     enhanced="5.7.1",
     text="enroll takes mail from a phone at its carrier's domain, and From is no such address",
 )
+_NOT_ADMIN = Refusal(
+    code=550, enhanced="5.7.1", text="this answer cannot be taken: the address in From is not in alarm_to"
+)
 _NOT_ITS_PHONE = Refusal(
     code=550, enhanced="5.7.1", text="this address takes the answers of one phone, and From is not its carrier address"
 )
@@ -55,6 +61,7 @@ class Author:
     sender: str = ""  # name of the [[sender]] that the mail is kept for; "" = nobody's
     phone: Phone | None = None  # whose address at a carrier stands in From
     proof: Proof = field(default_factory=Proof)
+    counted: datetime | None = None  # when it was counted as a mail to enroll@
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +105,7 @@ class Outside:
         self._config = config
         self._spool = spool
         self._prover = prover
-        self._enrolled: deque[datetime] = deque()  # oldest first
+        self._enrolled: dict[bool, deque[tuple[datetime, Phone]]] = {True: deque(), False: deque()}  # oldest first
 
     async def author(self, visit: Visit, envelope: Envelope, raw: bytes, now: datetime) -> Author | Refusal:
         """Who wrote a mail from outside, or why it is not taken: RCPT did not know From."""
@@ -125,27 +132,38 @@ class Outside:
         """Raises ProofUnavailable."""
         phone = _phone(await prover.author(letter.raw), letter.rules) if letter.for_phones else None
         if phone is not None and letter.may_be_by(phone):
-            if letter.enrols and self._crowded(letter.now):
-                return _CROWDED
-            return Author(phone=phone, proof=await _proof_of_phone(letter, prover))
+            author = Author(phone=phone, proof=await _proof_of_phone(letter, prover))
+            return self._counted(author, letter.now) if letter.enrols else author
         if letter.enrols:
             return _NO_PHONE
         answered = _answered(letter)
         if isinstance(answered, Refusal):
             return answered
+        names = [one.sender.name for one in answered if one.sender]
+        if "" in names and not _admin(await prover.author(letter.raw), letter.rules):
+            return _NOT_ADMIN
         found = await _proof(letter, answered, prover)
         if not found.why:
             return Refusal(code=550, enhanced="5.7.1", text=f"this answer cannot be taken: {found.missing}")
-        return Author(sender=answered[0].sender.name if answered[0].sender else "", proof=found)
+        return Author(sender=next(filter(None, names), ""), proof=found)
 
-    def _crowded(self, now: datetime) -> bool:
-        """Whether enroll@ takes nothing now; where it does, this one is counted."""
-        while self._enrolled and now - self._enrolled[0] >= _HOUR:
-            self._enrolled.popleft()
-        crowded = len(self._enrolled) >= ENROLMENTS
-        if not crowded:
-            self._enrolled.append(now)
-        return crowded
+    def _counted(self, author: Author, now: datetime) -> Author | Refusal:
+        """The author of a mail to enroll@, counted; what is over a bound counts nowhere."""
+        proven, phone = bool(author.proof.why), author.phone or Phone("")
+        taken = self._enrolled[proven]
+        while taken and now - taken[0][0] >= _HOUR:
+            taken.popleft()
+        own = sum(other == phone for _, other in taken)
+        if own >= ONE_PHONE_AN_HOUR or len(taken) >= (PROVEN_AN_HOUR if proven else UNPROVEN_AN_HOUR):
+            return _CROWDED
+        taken.append((now, phone))
+        return replace(author, counted=now)
+
+    def uncount(self, author: Author) -> None:
+        """Forgets that a mail to enroll@ was counted: it was not kept, or it is a repeat."""
+        if author.counted is not None and author.phone is not None:
+            with suppress(ValueError):  # an hour has passed
+                self._enrolled[bool(author.proof.why)].remove((author.counted, author.phone))
 
 
 def prints(mail: InboundMail, author: Author, configured: timedelta) -> tuple[Fingerprint, ...]:
@@ -176,6 +194,10 @@ def inside(peer: str, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
     return any((mapped or address) in network for network in networks)
+
+
+def _admin(author: str | None, rules: Rules) -> bool:
+    return author is not None and any(same(author, to) for to in mailboxes(rules))
 
 
 def _phone(author: str | None, rules: Rules) -> Phone | None:

@@ -31,6 +31,7 @@ _TEXT_BYTES = 1_000_000
 # What Pillow may be asked to read: its other readers are old, odd, or start programs (EPS).
 _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
 _BROKEN = "a picture that cannot be decoded was left out"
+_TOO_LARGE = f"a picture of more than {MOST_PIXELS // 1_000_000} megapixels was left out"
 _TOO_MUCH = "a picture that needs too much memory was left out"
 _KEPT = {"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "GIF": "image/gif"}
 _PLAIN_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
@@ -154,7 +155,6 @@ def _opened(data: bytes) -> Image | None:
 
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # else one for each core, each with memory of its own
     Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # frames and tiles inside are measured by Pillow itself
-    too_large = f"a picture of more than {MOST_PIXELS // 1_000_000} megapixels was left out"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -163,16 +163,20 @@ def _opened(data: bytes) -> Image | None:
         except UnidentifiedImageError:
             return None
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-            raise _Unfit(too_large) from None
+            raise _Unfit(_TOO_LARGE) from None
         except _DAMAGED:
             raise _Unfit(_BROKEN) from None
     if image.width * image.height > MOST_PIXELS:
-        raise _Unfit(too_large)
+        raise _Unfit(_TOO_LARGE)
     return image
 
 
 def _decode_all(image: Image) -> None:
-    """Decodes each frame, as far as the pixels allow; the rest of a longer film is not for us to show."""
+    """Decodes each frame, as far as the pixels allow; the rest of a longer film is not for us to show.  Raises _Unfit
+    where a later frame is too large.
+    """
+    from PIL.Image import DecompressionBombError
+
     frames = min(MOST_PIXELS // (image.width * image.height), _MOST_FRAMES)
     image.load()
     if image.format == "MPO":
@@ -182,6 +186,8 @@ def _decode_all(image: Image) -> None:
             image.seek(frame)  # their number is not asked: to count them, Pillow walks through the whole file
         except EOFError:
             return
+        except DecompressionBombError:
+            raise _Unfit(_TOO_LARGE) from None
         image.load()
 
 

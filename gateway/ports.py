@@ -9,15 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from gateway.core.facts import Facts, Needs
-from gateway.core.model import (
-    Confirmation,
-    Consent,
-    Inbound,
-    MediaFile,
-    Picture,
-    Reading,
-    Unreadable,
-)
+from gateway.core.model import Confirmation, Consent, Inbound, MediaFile, Picture, Reading, Unreadable
 from gateway.core.work import Delivery, MailParcel, Outcome, Plan, Remote, Settlement, TextParcel, Writes
 
 
@@ -201,6 +193,17 @@ class Spool(Protocol):
 
     async def release(self, delivery: str, due_at: datetime, reason: str, expires_at: datetime | None = None) -> None:
         """Gives a leased, unstarted delivery back: waiting, due then, with that reason; perhaps with a new end."""
+        ...
+
+    async def resume(self, at: datetime, number: str = "") -> tuple[str, ...]:
+        """Makes what was given back with the reason "paused" due at `at`, or sooner, of one number or of all.
+
+        Answers the numbers that it is of.
+        """
+        ...
+
+    async def set_back(self, by: timedelta) -> int:
+        """Follows a clock that was set back: all that waits, its end and the leases move too; how many deliveries."""
         ...
 
     async def unpark(self, inbound: str) -> bool:

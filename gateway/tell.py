@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 
 from gateway.core import codes, gone
 from gateway.core.codes import Klass
@@ -21,9 +22,11 @@ def ignored(inbound: Inbound, intents: tuple[Intent, ...]) -> None:
             emit("inbound.ignored", inbound=inbound.id, reason=intent.reason)
 
 
-def planned(inbound: Inbound, made: Plan, moved: frozenset[str], facts: Facts, rules: Rules) -> tuple[str, ...]:
+def planned(
+    inbound: Inbound, made: Plan, moved: frozenset[str], facts: Facts, rules: Rules
+) -> Mapping[str, datetime | None]:
     """Says what a plan did.  Answers the ways whose texts fail once they are taken, by name: one of our numbers, or the
-    domain of a carrier ("@vtext.com").
+    domain of a carrier ("@vtext.com"); and when such a text left.
     """
     writes = made.writes
     if made.parked:
@@ -44,7 +47,7 @@ def planned(inbound: Inbound, made: Plan, moved: frozenset[str], facts: Facts, r
             name = "delivery.bounced" if bad else "delivery.confirmed"
             emit(name, delivery=move.delivery, fate=move.fate.value, code=move.code, courier=move.source)
     at_fault = _at_fault([m for m in writes.moves if m.delivery in moved], facts, rules)
-    return tuple(dict.fromkeys((*at_fault, *_shut(writes.moves, facts))))
+    return {d.number: d.posted_at for d in (*at_fault, *_shut(writes.moves, facts, rules, inbound.at))}
 
 
 _AT_ONCE = {Fate.REFUSED: "delivery.refused", Fate.EXPIRED: "delivery.expired", Fate.HELD: "delivery.held"}
@@ -64,25 +67,25 @@ def _ended(delivery: Delivery) -> None:
         )
 
 
-def _at_fault(moves: list[Move], facts: Facts, rules: Rules) -> Iterator[str]:
+def _at_fault(moves: list[Move], facts: Facts, rules: Rules) -> Iterator[Delivery]:
     known = {d.id: d for d in (*facts.deliveries.values(), *facts.by_remote.values())}
     for move in moves:
         found = known.get(move.delivery)
         if found is None or not found.number or move.source != found.courier or not move.code:
             continue
         if codes.of_text(found.courier, move.code, rules.errors) is Klass.CONFIG:
-            yield found.number
+            yield found
 
 
-def _shut(moves: tuple[Move, ...], facts: Facts) -> Iterator[str]:
-    """The carriers that refuse us, by what came back.  That it is only late moves no fate, and says so too."""
+def _shut(moves: tuple[Move, ...], facts: Facts, rules: Rules, now: datetime) -> Iterator[Delivery]:
+    """What came back since its carrier refuses us.  That it is only late moves no fate, and says so too."""
     known = {d.id: d for d in facts.by_bounce.values()}
     for move in moves:
         found = known.get(move.delivery)
         if found is None or not found.number or found.fate in BAD_ENDS or move.source != "bounce":
             continue
-        if gone.against_us(found, move.code, move.note):
-            yield found.number
+        if gone.against_us(found, move.code, move.note) and not gone.stale(found, move.code, rules, now):
+            yield found
 
 
 def consent(entry: Consent) -> None:
@@ -100,8 +103,8 @@ _TOLD = {
     "found": "delivery.adopted",
     "vetoed": "delivery.vetoed",
     "expired": "delivery.expired",
-    "overdue": "delivery.expired",
-    "superseded": "delivery.expired",
+    "overdue": "delivery.overtaken",
+    "superseded": "delivery.overtaken",
     "held": "delivery.held",
 }
 

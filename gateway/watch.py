@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from gateway.core import notice
+from gateway.core.address import mail_domain
 from gateway.core.facts import Facts, Needs
 from gateway.core.route import CarrierWay, NoWay, Person, ways
 from gateway.core.rules import Employee, Rules
@@ -70,8 +71,8 @@ class Watch:
         gone = {d: a for d, a in found.items() if isinstance(a, str) and d not in silent}
         if silent and self._first_of_day("silent", today):
             emit("dns.failed", domains=silent, reason=found[silent[0]])
-        if gone and not alive and len(found) > 1:
-            # A resolver without its own way out, or one that leads to a page to log in at, says so of everything.
+        # A resolver without its own way out, or one that leads to a page to log in at, says so of everything.
+        if gone and not alive and len(found) > 1 and not await self._finds_ours(used):
             if self._first_of_day("doubted", today):
                 emit("dns.doubted", domains=sorted(gone))
             return _SOON
@@ -80,6 +81,13 @@ class Watch:
             await self._tell(domain, used[domain], now)
             self._told.add(domain)
         return _SOON if gone.keys() - self.dead.keys() else self._every
+
+    async def _finds_ours(self, used: Iterable[str]) -> bool:
+        """Whether DNS finds a domain of the shop that takes mail: then it says the truth of others too."""
+        rules = self._rules()
+        ours = {rules.domain, *map(mail_domain, rules.alarm_to)} - {"", *used}
+        answers = await self._look_up(ours)
+        return any(not isinstance(answer, str) for answer in answers.values())
 
     def _judge(self, used: Iterable[str], alive: set[str], gone: Mapping[str, str], now: datetime) -> None:
         """Brings `dead` up to date."""
@@ -101,12 +109,14 @@ class Watch:
         rules = self._rules()
         today = now.astimezone(rules.timezone).date()
         admins = frozenset(e.name for e in map(rules.employee_at, rules.alarm_to) if e is not None)
-        facts = await self._spool.gather(Needs(employees=admins | {e.name for e in employees}))
+        wanted = Needs(employees=admins | {e.name for e in employees}, fresh=rules.alarm_texts)
+        facts = await self._spool.gather(wanted)
         subject, text = words(domain, employees, facts, rules, today)
-        writes = notice.alarm(f"dead.{domain}.{today}", subject, text, rules, now, facts.confirmations)
+        key = f"dead.{domain}.{today}"
+        writes = notice.alarm(key, subject, text, rules, now, facts.confirmations, tokens=facts.fresh)
         known = await self._spool.gather(Needs(deliveries=frozenset(d.id for d in writes.deliveries)))
         if writes.deliveries and not known.deliveries:
-            emit("alarm.raised", key=f"dead.{domain}.{today}")
+            emit("alarm.raised", key=key)
             self._taken((await self._spool.write(writes)).leased)
 
     def _first_of_day(self, what: str, today: date) -> bool:

@@ -128,7 +128,7 @@ class Hand:
     def take(self, deliveries: Sequence[Delivery], *, later: bool = True) -> None:
         self.leased += deliveries
 
-    def pause(self, number: str) -> None:
+    def pause(self, number: str, posted_at: object) -> None:
         """A pause is the dispatcher's own: here every delivery sets out when it is told to."""
 
     async def stopped_within(self, pause: timedelta) -> bool:

@@ -66,12 +66,21 @@ def gateway(folder: Path, *words: str, given: str = "") -> subprocess.CompletedP
 
 
 async def text_out(
-    spool: Spool, id_: str, at: datetime, *, outcome: str = "accepted", courier: str = "twilio", **changes: object
+    spool: Spool,
+    id_: str,
+    at: datetime,
+    *,
+    outcome: str = "accepted",
+    courier: str = "twilio",
+    talk: str = "",
+    **changes: object,
 ) -> None:
-    """One text of two segments from `jobs` by `service`, made at `at`, planned and ended with `outcome`."""
+    """One text of two segments from `jobs` by `service`, made at `at`, planned and ended with `outcome`; `talk` is its
+    conversation.
+    """
     await spool.accept(_mail(id_, at))
     made = replace(_delivery(id_, at, courier), **changes)
-    message = replace(_message(id_, at, made.kind), sender=made.sender)
+    message = replace(_message(id_, at, made.kind), sender=made.sender, conversation=talk)
     committed = await spool.plan(Plan(inbound=id_, writes=Writes(messages=(message,), deliveries=(made,))))
     if not outcome:
         return

@@ -45,7 +45,7 @@ answer_from = ["parts@shop.example.com"]
 name = "closed"
 networks = ["192.0.2.12"]
 """
-JOBS, PARTS, CLOSED, ASK = "jobsjobsjobs", "partsparts", "closedclosed", "askaskaskask"
+JOBS, PARTS, CLOSED, ASK, ENROL = "jobsjobsjobs", "partsparts", "closedclosed", "askaskaskask", "enrolenrol"
 UPSTREAM, STRANGER = "192.0.2.25", "198.51.100.7"
 PASS = f"Authentication-Results: mx.example.net; dkim=pass header.d={DOMAIN}\r\n".encode()
 NO = "550 5.7.1 this answer cannot be taken:"
@@ -86,10 +86,10 @@ def talk(token: str, sender: str, now: datetime) -> Conversation:
     )  # fmt: skip
 
 
-def question(now: datetime) -> Question:
+def question(now: datetime, token: str = ASK, kind: str = "stop", sender: str = "jobs") -> Question:
     return Question(
-        id=ASK, kind="stop", phone=Phone("+12025550143"), number="", asked_at=now, closes_at=now + timedelta(days=1),
-        sender="jobs",
+        id=token, kind=kind, phone=Phone("+12025550143"), number="", asked_at=now, closes_at=now + timedelta(days=1),
+        sender=sender,
     )  # fmt: skip
 
 
@@ -102,7 +102,8 @@ async def entrance(state: Path, clock: Any) -> AsyncIterator[Entrance]:
     await spool.open()
     now = clock.now()
     talks = tuple(talk(token, sender, now) for token, sender in ((JOBS, "jobs"), (PARTS, "parts"), (CLOSED, "closed")))
-    await spool.write(Writes(conversations=talks, questions=(question(now),)))
+    asked = (question(now), question(now, ENROL, "enroll", ""))
+    await spool.write(Writes(conversations=talks, questions=asked))
     async with name_server() as names:
         prover = Prover(reader, ["127.0.0.1"], port=names.port, seconds=2)
         made = Entrance(partial(doorman, config, spool, clock), prover, names)
@@ -128,6 +129,30 @@ async def test_a_proven_answer_is_kept_as_the_mail_of_its_sender(
     assert "" == await entrance.mail(signed(to(local)), local)
     assert ["jobs"] == entrance.senders
     assert f"dkim=pass header.d={DOMAIN}" in capsys.readouterr().out
+
+
+async def test_the_admin_answers_about_an_enrolment_by_his_proven_mail(entrance: Entrance) -> None:
+    entrance.names.zone[NAME] = record()
+    raw = to(f"a-{ENROL}").replace(b"desk@", b"Admin@")
+
+    assert f"{NO} the address in From is not in alarm_to" == await entrance.mail(signed(to(f"a-{ENROL}")), f"a-{ENROL}")
+    assert UNSIGNED == await entrance.mail(raw, f"a-{ENROL}")
+    assert f"{NO} a-{ENROL}@sms.example.com must be in To or Cc, and these signed" == (
+        await entrance.mail(signed(MAIL.replace(b"desk@", b"admin@")), f"a-{ENROL}")
+    )
+    assert "" == await entrance.mail(signed(raw), f"a-{ENROL}")
+    (kept,) = entrance.arrived
+    assert isinstance(kept, InboundMail)
+    assert ("", f"dkim=pass header.d={DOMAIN}", Door.PUBLIC) == (kept.sender, kept.proven, kept.door)
+
+
+async def test_spf_proves_no_admin_and_what_else_he_answers_is_his_senders(entrance: Entrance) -> None:
+    spf = b"Authentication-Results: mx.example.net; spf=pass smtp.mailfrom=shop.example.com\r\n"
+    both = to(f"a-{ENROL}", f"r-{JOBS}").replace(b"desk@", b"admin@")
+
+    assert UNSIGNED == (await entrance.mail(spf + both, f"a-{ENROL}", peer=UPSTREAM))[: len(UNSIGNED)]
+    assert "" == await entrance.mail(PASS + both, f"a-{ENROL}", f"r-{JOBS}", peer=UPSTREAM)
+    assert ["jobs"] == entrance.senders
 
 
 async def test_an_unproven_answer_is_refused_with_what_is_missing(entrance: Entrance) -> None:

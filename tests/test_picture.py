@@ -154,6 +154,13 @@ def test_of_a_long_film_the_first_200_frames_are_looked_at() -> None:
     assert picture.inspected(film(300, broken_at=299), 1).kind == "image/gif"
 
 
+def test_a_film_with_a_frame_that_is_too_large_is_left_out() -> None:
+    head, mark, frame = film(2).rpartition(b"\x2c")
+    huge = head + mark + frame[:4] + b"\xff\x7f\xff\x7f" + frame[8:]
+
+    assert picture.inspected(huge, 1).problem == "a picture of more than 25 megapixels was left out"
+
+
 def test_a_film_of_a_great_many_frames_is_not_walked_through() -> None:
     began = time.process_time()
 

@@ -183,7 +183,7 @@ async def test_the_story_of_a_text_to_an_employee_tells_what_is_known_of_his_add
     [
         (Fate.WAITING, "quiet hours", "for the end of quiet hours"),
         (Fate.WAITING, "asked which job", "for the person's answer to which job is meant"),
-        (Fate.HELD, "flood", "gateway queue release or cancel; [policy] flood_per_minute held it"),
+        (Fate.HELD, "flood", "gateway queue release or cancel; the flood brake held it"),
         (Fate.HELD, "budget", "the sender's budget is used up"),
     ],
 )

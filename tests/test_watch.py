@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from clock import FakeClock
+from dns.rcode import Rcode
 from names import SERVFAIL, Names, Zone, name_server
 from postroom import BOB, rules
 
@@ -180,6 +181,24 @@ async def test_a_resolver_that_says_no_to_everything_is_not_believed(office: Off
     assert await office.looks(NOW, LATER, LATER) == {}
     assert office.mails == []
     assert count("dns.doubted") == before + 1
+
+
+@pytest.mark.parametrize(
+    ("domain", "records", "believed"),
+    [
+        pytest.param("sms.example.com", ["10 mx.example.com."], True, id="the gateway's"),
+        pytest.param("shop.example.com", ["10 mx.example.com."], True, id="that of an alarm's mailbox"),
+        pytest.param("shop.example.com", SERVFAIL, False, id="no answer"),
+        pytest.param("other.example.com", ["10 mx.example.com."], False, id="another"),
+    ],
+)
+async def test_domains_that_die_together_are_believed_when_dns_finds_one_of_ours(
+    office: Office, domain: str, records: list[str] | Rcode, believed: bool
+) -> None:
+    office.names.zone.clear()
+    office.names.zone[domain, "MX"] = records
+
+    assert ({VTEXT, OTHER} if believed else set()) == set(await office.looks(NOW, LATER))
 
 
 async def test_what_is_dead_stays_dead_while_the_resolver_is_not_believed(office: Office) -> None:

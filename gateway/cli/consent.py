@@ -32,8 +32,9 @@ def show(phone: str, as_json: bool, config_path: str | None) -> None:
     if as_json:
         print_json(rows)
     elif rows:
-        columns = ("at", "phone", "action", "class", "method", "number", "evidence", "recorded_by")
-        table(columns, ([r["klass" if c == "class" else c] for c in columns] for r in rows))
+        columns = ("at", "phone", "action", "class", "method", "sent to", "evidence", "recorded_by")
+        keys = {"class": "klass", "sent to": "number"}
+        table(columns, ([r[keys.get(c, c)] for c in columns] for r in rows))
     if phone and not as_json:
         click.echo(f"{answer['phone']}: {answer['standing']}")
         if answer["says"]:

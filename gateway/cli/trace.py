@@ -21,7 +21,8 @@ def command() -> click.Command:
 
 @click.command(
     help="The whole story of PHONE (or an employee's name) or ID: mail in, what was cut away, which rule chose the "
-    "route, each attempt and its answer, receipts, replies.  ID is any id that the gateway or the provider has shown."
+    "route, each attempt and its answer, receipts, replies.  ID is any id that the gateway or the provider has shown: "
+    "of a mail, message, delivery, conversation or question, a Message-ID or an address of ours, a text address."
 )
 @click.argument("what", metavar="PHONE|ID")
 @json_option
@@ -107,6 +108,7 @@ def _delivery(row: Row) -> list[str]:
     unfinished = row["fate"] in ("waiting", "unknown", "held")
     lines += _more(
         ("why this mailbox", "the one before did not take the mail" if _is_second_mailbox(row) else ""),
+        ("part", row.get("text")),
         ("pictures", row.get("pictures")),
         ("waits", _WAITS.get(row["reason"], "") if unfinished else ""),
     )
@@ -132,7 +134,8 @@ def _is_second_mailbox(row: Row) -> bool:
 def _consent(row: Row) -> list[str]:
     words = _SAID_BY.get((row["action"], row["method"]), _ACTIONS[row["action"]])
     said = f"{row['phone']} {words} ({row['klass']}, {row['method']}, recorded by {row['recorded_by']})"
-    told = ("our number", row["number"]), ("evidence", row["evidence"]), ("wrote", row["raw"])
+    where = "sent to" if "@" in row["number"] else "our number"
+    told = (where, row["number"]), ("evidence", row["evidence"]), ("wrote", row["raw"])
     return [_head(row, f"consent    {said}"), *_more(*told)]
 
 
@@ -189,8 +192,9 @@ _WAITS = {  # by Delivery.reason: what an unfinished one waits for, and who can 
     "quiet hours": "for the end of quiet hours where the phone is: [policy] quiet_hours",
     "asked which job": "for the person's answer to which job is meant, or until that time",
     "pacing": "for its turn: the number sends as fast as [[number]] segments_per_second allows",
+    "paused": "for its carrier, which refuses our texts; gateway queue retry lets one text try at once",
     "lookup": "the answer to its sending was lost; it is being looked up at the provider",
-    "flood": "for a person: gateway queue release or cancel; [policy] flood_per_minute held it",
+    "flood": "for a person: gateway queue release or cancel; the flood brake held it",
     "budget": "for a person: gateway queue release or cancel; the sender's budget is used up",
     "unknown": "for a person: it may have been sent; see the provider's log, then release or cancel it",
     "restored": "for a person: the database is from a backup; see the provider's log, then release or cancel it",

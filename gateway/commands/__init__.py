@@ -36,13 +36,14 @@ class Commands:
         doorman: Doorman,
         clock: Clock,
         take: Callable[[Sequence[Delivery]], None] | None,
+        retry: Callable[[Sequence[Delivery]], None] | None,
         refill: Callable[[], None],
         probe: Probe,
     ) -> None:
-        """`take` None: no daemon runs, so nothing is delivered by the process that answers."""
+        """`take` and `retry` (by hand) None: no daemon runs, so nothing is delivered by the process that answers."""
         self._spool = spool
         texts = Texts(config=config, spool=spool, reader=reader, doorman=doorman, clock=clock)
-        queue = Queue(config=config, spool=spool, take=take, refill=refill)
+        queue = Queue(config=config, spool=spool, take=take, retry=retry, refill=refill)
         ledger = Ledger(config=config, spool=spool, clock=clock)
         store = Store(config=config, spool=spool)
         self._verbs: dict[str, Callable[..., Awaitable[Answer]]] = {

@@ -9,12 +9,12 @@ from datetime import datetime
 from gateway.commands.answer import Answer, CommandFailed
 from gateway.config import Config
 from gateway.core import phone as phones
-from gateway.core.carrier import needs_confirmation, render
+from gateway.core.carrier import Channel, needs_confirmation, render, routable
 from gateway.core.consent_csv import CLASSES, METHODS, PROVEN
 from gateway.core.facts import Needs
 from gateway.core.model import Confirmation, Consent, Phone
 from gateway.core.policy import Standing, forbids, standing, stop_of
-from gateway.core.rules import Rules
+from gateway.core.rules import Employee, Rules
 from gateway.core.work import Writes
 from gateway.events import emit
 from gateway.ports import Clock, Spool
@@ -107,24 +107,45 @@ class Ledger:
         return number
 
     async def confirm(self, employee: str, actor: str = "") -> Answer:
-        """Records an admin's word that the employee's carrier address works."""
-        rules = self._config().rules
+        """Records an admin's word that the employee's carrier address works.
+
+        `needed` tells whether texts would not go there without it.  A no where none would go there with it either.
+        """
+        rules, now = self._config().rules, self._clock.now()
         person = rules.employee(employee)
         if person is None:
             raise CommandFailed(f"there is no employee named {employee!r}{like(employee, rules)}")
-        channel = rules.channel(person)
-        address = render(channel, person.phone) if channel else None
-        if channel is None or address is None:
-            raise CommandFailed(f"{employee} has no carrier address to confirm")
-        known = Confirmation(employee=person.name, address=address, at=self._clock.now(), by=actor or "admin")
+        channel, address = _confirmable(person, rules, now)
+        known = Confirmation(employee=person.name, address=address, at=now, by=actor or "admin")
+        facts = await self._spool.gather(Needs(employees=frozenset({person.name})))
+        before = facts.confirmations.get(person.name)
+        gone = before is not None and not before.works and before.address == address
         await self._spool.confirm(known)
         emit("command.done", command="carriers confirm", employee=person.name, actor=actor)
-        needed = needs_confirmation(channel)
+        needed = needs_confirmation(channel) or gone
         return {"rows": [{"employee": person.name, "address": address, "by": known.by, "needed": needed}]}
 
     async def confirmed(self) -> Answer:
         """All confirmations."""
         return {"rows": await self._spool.find("confirmations")}
+
+
+def _confirmable(person: Employee, rules: Rules, now: datetime) -> tuple[Channel, str]:
+    """The employee's gateway and his address there; a no where nothing can be sent to it, confirmed or not."""
+    channel = rules.channel(person)
+    remedy = f"ask {person.name} for the carrier of today, or: gateway carriers suggest {person.name}"
+    if channel is None:
+        why = f"carrier {person.carrier} has no {person.channel} gateway" if person.carrier else "no carrier is set"
+        raise CommandFailed(f"{person.name} has no carrier address to confirm: {why}; {remedy}")
+    why = routable(channel, now.astimezone(rules.timezone).date())
+    if not why and channel.domain in rules.dead:
+        why = f"{channel.domain} takes no mail: {rules.dead[channel.domain]}"
+    if why:
+        raise CommandFailed(f"{why}: nothing would be sent there, so nothing was recorded; {remedy}")
+    address = render(channel, person.phone)
+    if address is None:
+        raise CommandFailed(f"{channel.name} takes no number of this country: leave carrier out")
+    return channel, address
 
 
 def _state(state: Standing, employee: bool) -> str:

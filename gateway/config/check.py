@@ -186,6 +186,8 @@ def _unreadable(path: Path) -> str:
             return ""
     except OSError as error:
         return error.strerror or str(error)
+    except ValueError:
+        return "no file has NUL in its name"
 
 
 def _unusable(smtp: Placed[Smtp], chain: Path, key: Path) -> list[Problem]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +49,15 @@ class Document:
         """Where each key stands.  Scanned when first asked for: a file without problems does not need it."""
         return places(self.text)
 
+    @cached_property
+    def _lines(self) -> list[str]:
+        return self.text.split("\n")
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        """The offset of each line."""
+        return list(accumulate((len(line) + 1 for line in self._lines[:-1]), initial=0))
+
     def problem(
         self, path: KeyPath, text: str, remedy: str = "", *, at_key: bool = False, severity: str = "error"
     ) -> Problem:
@@ -55,10 +67,10 @@ class Document:
             known = known[:-1]
         found = self.places.get(known, Place(0, 0))
         offset = found.value if known == path and not at_key else found.key
-        before = self.text[:offset]
-        line, column = before.count("\n") + 1, offset - before.rfind("\n")
+        line = bisect_right(self._starts, offset)
+        column = offset - self._starts[line - 1] + 1
         secret = any(isinstance(part, str) and secretish(part) for part in known)
-        source, column = veiled(self.text, line, column, secret=secret)
+        source, column = veiled(self._lines, line, column, secret=secret)
         return Problem(
             file=self.shown, line=line, column=column, text=text, remedy=remedy, severity=severity, source=source
         )
@@ -71,8 +83,9 @@ class Document:
 def read(path: Path) -> Document:
     """The file as a Document.  Raises UnreadableError with the Problem when it is missing, not UTF-8 or not TOML."""
     try:
-        raw = path.read_bytes()[: _HUGE + 1]
-    except FileNotFoundError:
+        with path.open("rb") as file:
+            raw = file.read(_HUGE + 1)
+    except (FileNotFoundError, ValueError):  # ValueError: a NUL in its name
         remedy = "name the file with --config or $GATEWAY_CONFIG; config.example.toml is one to begin with"
         problem = Problem(file=str(path), text="there is no such file", remedy=remedy)
         raise UnreadableError(problem, missing=True) from None
@@ -92,6 +105,10 @@ def read(path: Path) -> Document:
         return Document(str(path), text, tomli.loads(text))
     except tomli.TOMLDecodeError as error:
         raise UnreadableError(_no_toml(path, text, error)) from None
+    except (ValueError, RecursionError) as error:
+        deep = isinstance(error, RecursionError)
+        reason = "keys or lists are nested too deep" if deep else "a number has too many digits"
+        raise UnreadableError(Problem(file=str(path), text=f"not TOML that can be read: {reason}")) from None
 
 
 def read_named(path: Path, key: str, main: Document, problems: list[Problem]) -> Document | None:
@@ -113,7 +130,7 @@ def read_named(path: Path, key: str, main: Document, problems: list[Problem]) ->
 def _no_toml(path: Path, text: str, error: tomli.TOMLDecodeError) -> Problem:
     line = min(error.lineno, text.rstrip("\n").count("\n") + 1)
     column = error.colno if line == error.lineno else len(text.split("\n")[line - 1]) + 1
-    source, column = veiled(text, line, column, secret=False)
+    source, column = veiled(text.split("\n"), line, column, secret=False)
     return Problem(
         file=str(path),
         line=line,
@@ -129,20 +146,19 @@ def secretish(key: str) -> bool:
     return _SECRETISH.search(key) is not None or bool(get_close_matches(key, _SECRETS, n=1, cutoff=0.75))
 
 
-def veiled(text: str, line: int, column: int, *, secret: bool) -> tuple[str, int]:
+def veiled(lines: Sequence[str], line: int, column: int, *, secret: bool) -> tuple[str, int]:
     """Line number `line` with any secret cut off, and `column` moved to where it was cut.
 
     `secret`: the problem is about a secret, so that the line is veiled also when it holds no key.  References to a
     file or a variable are no secrets.
     """
-    lines = text.split("\n")
     shown = lines[line - 1]
     keys = [key for key in _KEY.finditer(shown) if secretish(key.group(1))]
     for key in keys:
         if not _REFERENCE.match(shown, key.end()):
             return _cut(shown, key.end(), column)
     bare = not _HEADER.match(shown) and not _KEY.search(shown)
-    inside = secret or (bare and _inside_secret(lines[: line - 1]))
+    inside = secret or (bare and _inside_secret(lines, line - 1))
     if not keys and inside and not _REFERENCE.match(shown):
         return _cut(shown, len(shown) - len(shown.lstrip()), column)
     word = _WORD.match(shown)
@@ -159,9 +175,10 @@ def disguised(text: str) -> str:
     return _TOKEN.sub("*" * 32, text)
 
 
-def _inside_secret(above: list[str]) -> bool:
-    """Whether the nearest key above is one of a secret: a list or a text of several lines."""
-    for shown in reversed(above):
+def _inside_secret(lines: Sequence[str], above: int) -> bool:
+    """Whether the nearest key in the first `above` lines is one of a secret: a list or a text of several lines."""
+    for at in range(above - 1, -1, -1):
+        shown = lines[at]
         if shown.lstrip().startswith("["):
             return False
         keys = _KEY.findall(shown)

@@ -69,6 +69,8 @@ def _captures(remedy: str) -> Callable[[object], str]:
             groups = re.compile(text).groups
         except re.error as error:
             raise wrong(f"is not a regular expression: {error}", remedy) from None
+        except (RecursionError, OverflowError):
+            raise wrong("is a regular expression with too many parentheses or repetitions", remedy) from None
         if not groups or len(text) > _LONGEST_PATTERN:
             raise wrong(f"must have one pair of parentheses and at most {_LONGEST_PATTERN} characters", remedy)
         return text

@@ -27,9 +27,11 @@ def problems(tables: Tables, carriers: CarrierTable, today: date) -> list[Proble
     return [
         *_numbers(tables),
         *_employees(tables, carriers, today),
+        *_returns(tables, carriers, today),
         *_senders(tables),
         *_doors(tables),
         *_invitations(tables),
+        *_fallback(tables),
     ]
 
 
@@ -90,6 +92,27 @@ def _employee(
     return (ending, f"texts to {model.name} then {fate.replace('are', 'will be', 1)}") if ending else None
 
 
+def _returns(tables: Tables, carriers: CarrierTable, today: date) -> Iterator[Problem]:
+    """What carriers send back, and nothing lets in."""
+    smtp, relay = tables.smtp, tables.relay
+    closed = smtp is not None and smtp.sound("listen_public") and not smtp.model.listen_public
+    if smtp is None or not closed or relay is None or relay.model.sender:
+        return
+    names = [e.model.name for e in tables.employees if _by_carrier(e.model, carriers, today)]
+    if names:
+        who = f"the carrier of {names[0]}" if len(names) == 1 else f"the carriers of {len(names)} employees"
+        domain = tables.top.model.domain if tables.top and tables.top.sound("domain") else "your domain"
+        text = f"bounces and answers from {who} cannot come in without [smtp] listen_public"
+        remedy = f"add listen_public, and an MX record for {domain}; or [relay] sender, a mailbox that people read"
+        yield smtp.problem(("listen_public",), text, remedy, severity="warning")
+
+
+def _by_carrier(employee: Employee, carriers: CarrierTable, today: date) -> bool:
+    row = carriers.carriers.get(employee.carrier)
+    channel = row.channels.get(employee.channel) if row else None
+    return channel is not None and not carrier.routable(channel, today)
+
+
 def _senders(tables: Tables) -> Iterator[Problem]:
     tls = tables.smtp is not None and (
         tables.smtp.model.tls_certificate is not None or not tables.smtp.sound("tls_certificate")
@@ -130,6 +153,18 @@ def _doors(tables: Tables) -> Iterator[Problem]:
     if relay and relay.model.password and relay.model.tls == "opportunistic" and not unit.loopback(relay.model.host):
         text = 'relay.password can be sent in the clear with tls = "opportunistic"'
         yield relay.problem(("tls",), text, 'write tls = "required"', severity="warning")
+
+
+def _fallback(tables: Tables) -> Iterator[Problem]:
+    policy = tables.policy
+    paid = any(n.model.provider in tables.providers for n in tables.numbers)
+    behind = paid and any(e.model.carrier and e.model.fallback == "provider" for e in tables.employees)
+    if policy is None or not behind or not (policy.sound("fallback_after") and policy.sound("expires_after")):
+        return
+    if policy.model.fallback_after >= policy.model.expires_after:
+        text = "policy.fallback_after is no shorter than expires_after: no late text to an employee falls back"
+        remedy = "write a shorter fallback_after: what is given up already goes no other way"
+        yield policy.problem(("fallback_after",), text, remedy, severity="warning")
 
 
 def _invitations(tables: Tables) -> Iterator[Problem]:

@@ -28,12 +28,13 @@ from gateway.core.address import (
     ToPreview,
 )
 from gateway.core.facts import Facts, Needs
-from gateway.core.model import Conversation, Door, Phone, Refusal
+from gateway.core.model import Conversation, Door, Phone, Question, Refusal
 from gateway.core.route import NoWay, Person, Pool, Way, persons, ways
 from gateway.core.rules import Rule, Rules, Sender
 
 Texted = ToPhone | ToName | TextAddress | ToConversation
 Known = Texted | ToPreview | ConsentCommand | Foreign  # what only known senders may use
+SUPERSEDED = "superseded"  # the answer of a question whose place another one took
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +123,6 @@ def choose(
     no = unpayable or policy.forbids(person.phone, state, rules, answering=heard, klass=klass, vouched=vouched)
     if no is not None:
         return replace(bare, refused=_no(no.code, f"{_who(person)} {no.why}: {no.remedy}"))
-    name = person.employee.name if person.employee else ""
     pool = Pool(
         wanted=rule.numbers if rule else (),
         busy=_busy(person.phone, talk, facts, now),
@@ -133,7 +133,7 @@ def choose(
         sender,
         rules,
         today=now.astimezone(rules.timezone).date(),
-        confirmation=facts.confirmations.get(name),
+        confirmation=facts.confirmations.get(person.employee.name if person.employee else ""),
         conversation=talk if talk is not None and (answering or talk.closes_at > now) else None,
         pool=pool,
     )
@@ -175,8 +175,7 @@ def choices(
         return _no(found.code, found.reason)
     chosen = tuple(choose(p, sender, facts, rules, now, talk=_running(p.phone, about, facts), rule=rule) for p in found)
     if isinstance(target, TextAddress) and chosen[0].consent == "none":
-        text = f"{found[0].stored} belongs to no employee and to no customer who agreed to texts"
-        return _no("5.1.1", text)
+        return _no("5.1.1", f"{found[0].stored} belongs to no employee and to no customer who agreed to texts")
     return chosen
 
 
@@ -223,10 +222,15 @@ def _outside() -> Refusal:
 
 
 def answered(target: ToConversation | ToAsk, facts: Facts, rules: Rules) -> Sender | None:
-    """The sender whose conversation or question somebody in its answer_from may answer from outside; None = nobody."""
+    """The sender whose conversation or question somebody in its answer_from may answer from outside; None = nobody.
+
+    An enrolment is no sender's: the mail addresses of alarm_to are the answer_from of one without a name.
+    """
     token = target.token
     asked = conversation(facts, token) if isinstance(target, ToConversation) else facts.questions.get(token)
     owner = rules.sender(asked.sender) if asked else None
+    if isinstance(asked, Question) and asked.kind == "enroll":
+        owner = Sender(name="", answer_from=tuple(to for to in rules.alarm_to if "@" in to))
     return owner if owner is not None and owner.answer_from else None
 
 
@@ -253,7 +257,8 @@ def _admit_decision(target: ToAsk, facts: Facts) -> Refusal | None:
     if question is None or question.kind not in ("stop", "enroll"):
         return _no("5.1.1", "there is no such question")
     if question.answered_at is not None:
-        return _no("5.7.1", "this question has been answered")
+        newer = question.answer == SUPERSEDED
+        return _no("5.7.1", f"this question has been {'superseded by a newer one' if newer else 'answered'}")
     return None
 
 

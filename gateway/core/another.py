@@ -2,39 +2,70 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
 from gateway.core import address, gsm, notice
-from gateway.core.enclosed import as_links
+from gateway.core.enclosed import as_links, linked
 from gateway.core.facts import Facts
 from gateway.core.intent import mailboxes
 from gateway.core.model import Kind
-from gateway.core.route import NoWay, Person, ways
+from gateway.core.route import NoWay, Person, ProviderWay, ways
 from gateway.core.rules import Rules
+from gateway.core.template import Words
 from gateway.core.work import Delivery, MailParcel, Message, Writes
+
+BARE = "without its picture"
 
 
 def by_provider(delivery: Delivery, message: Message, rules: Rules, now: datetime) -> Delivery | None:
     """The delivery of the whole text by the provider after the carrier refused a part; None where that is not open.
 
     It goes out by the number that its conversation was given, and no later than the first way would have.  Its id is
-    the same for every part, so that two of them make it once.  A bare picture has no words to fall back on.
+    the same for every part, so that two of them make it once.  Its note is BARE where the picture stays behind: then a
+    bare picture has no words to fall back on.
     """
     employee = rules.employee(delivery.person)
-    if not delivery.ways or employee is None or not message.text:
+    if not delivery.ways or employee is None or (employee.carrier and employee.fallback == "none"):
         return None
     person = Person(phone=employee.phone, employee=replace(employee, carrier=""), tag=delivery.ways[0])
     today = now.astimezone(rules.timezone).date()
     found = ways(person, rules.sender(message.sender), rules, today=today)
-    if isinstance(found, NoWay):
+    if isinstance(found, NoWay) or not isinstance(found[0], ProviderWay):
+        return None
+    whole, media = _with_pictures(delivery, message, found[0], rules, now)
+    if not whole.text and not media:
         return None
     k = _count(delivery) + 1
-    parcel = notice.parcel_for(found[0], message, rules, now, bounce="", delivery=f"{message.id}.{k}")
-    made = notice.text_delivery(message, found[0], rules, now, parcel=parcel, bounce="", k=k)
+    parcel = notice.provider_parcel(found[0], whole, rules, media)
+    made = notice.text_delivery(whole, found[0], rules, now, parcel=parcel, bounce="", k=k)
     return replace(
-        made, conversational=delivery.conversational, priority=delivery.priority, expires_at=delivery.expires_at
+        made,
+        note="" if media or whole != message or not _pictures(delivery) else BARE,
+        conversational=delivery.conversational,
+        priority=delivery.priority,
+        expires_at=delivery.expires_at,
     )
+
+
+def _with_pictures(
+    delivery: Delivery, message: Message, way: ProviderWay, rules: Rules, now: datetime
+) -> tuple[Message, tuple[str, ...]]:
+    """The message with links to the pictures of a carrier's text, or as it is and what goes with it.
+
+    Neither for what nobody can fetch any more, nor for links that find no room.
+    """
+    base = f"{rules.public_url}/" if rules.public_url and now < message.at + rules.media_for else ""
+    kept = tuple(p for p in _pictures(delivery) if base and p.startswith(base))
+    if way.number.mms:
+        return message, kept
+    words = linked(Words(text=message.text, segments=gsm.segments(message.text)), kept, rules)
+    return (message if words.problem else replace(message, text=words.text)), ()
+
+
+def _pictures(delivery: Delivery) -> tuple[str, ...]:
+    return delivery.parcel.pictures if isinstance(delivery.parcel, MailParcel) else ()
 
 
 def fallback_id(delivery: Delivery) -> str:
@@ -47,6 +78,13 @@ def next_part(delivery: Delivery) -> str:
     """The id that the next mail of the same carrier text has, if there is one."""
     first, _, part = delivery.id.rpartition(".")[2].partition("-")
     return f"{delivery.message}.{first}-{int(part or 1) + 1}"
+
+
+def earlier_parts(delivery: Delivery) -> tuple[str, ...]:
+    """The ids of the mails of the same carrier text that go before this one, from the first on."""
+    first, _, part = delivery.id.rpartition(".")[2].partition("-")
+    whole = f"{delivery.message}.{first}"
+    return tuple(f"{whole}-{n}" if n > 1 else whole for n in range(1, int(part or 1)))
 
 
 def superseded(delivery: Delivery, facts: Facts) -> bool:
@@ -83,7 +121,7 @@ def to_fallback(
     delivery: Delivery,
     message: Message,
     why: str,
-    token: str,
+    tokens: Iterable[str],
     facts: Facts,
     rules: Rules,
     now: datetime,
@@ -92,7 +130,7 @@ def to_fallback(
 ) -> Writes:
     """A person's reply to the mailbox behind the one that does not take it, and a word to the admin.
 
-    `late`: the first mailbox only puts it off, and may take it yet.
+    `late`: the first mailbox only puts it off, and may take it yet.  The first of `tokens` is for its bounce address.
     Nothing where there is no other mailbox, or where this was it.
     """
     other = message.report_to
@@ -100,11 +138,14 @@ def to_fallback(
         return Writes()
     if not other or _count(delivery) > 1 or address.same(other, delivery.to):
         return Writes()
-    sender = rules.relay_sender or f"b-{token}@{rules.domain}"
+    fresh = iter(tokens)
+    token = next(fresh, "")
+    sender = rules.relay_sender or (f"b-{token}@{rules.domain}" if token else "")
     parcel = replace(delivery.parcel, rcpt_to=other, mail_from=sender)
     made = replace(notice.mail_delivery(message, parcel, now, bounce=token), id=f"{message.id}.2")
     made = replace(made, lane=f"mail|{made.id}", to=other)
-    return Writes(deliveries=(made,)).joined(_told(delivery, other, why, rules, now, facts, late=late))
+    told = _told(delivery, other, why, rules, now, facts, fresh, late=late)
+    return Writes(deliveries=(made,)).joined(told)
 
 
 def told_of(delivery: Delivery, message: Message, rules: Rules) -> Message:
@@ -117,7 +158,17 @@ def told_of(delivery: Delivery, message: Message, rules: Rules) -> Message:
     return replace(message, report_to=other)
 
 
-def _told(delivery: Delivery, other: str, why: str, rules: Rules, now: datetime, facts: Facts, *, late: bool) -> Writes:
+def _told(
+    delivery: Delivery,
+    other: str,
+    why: str,
+    rules: Rules,
+    now: datetime,
+    facts: Facts,
+    tokens: Iterable[str],
+    *,
+    late: bool,
+) -> Writes:
     day = now.astimezone(rules.timezone).date()
     key = f"mailbox.{delivery.to.replace('@', '.at.')}.{day}"
     went = f"It goes to {other} as well; the first mail is still tried, and may arrive too." if late else ""
@@ -127,7 +178,8 @@ def _told(delivery: Delivery, other: str, why: str, rules: Rules, now: datetime,
         f"The first reply: gateway trace {delivery.message}\n\n"
         "Other replies to that mailbox are treated alike; this is told once a day.\n"
     )
-    return notice.alarm(key, f"Replies do not reach {delivery.to}", text, rules, now, facts.confirmations)
+    subject = f"Replies do not reach {delivery.to}"
+    return notice.alarm(key, subject, text, rules, now, facts.confirmations, tokens=tokens)
 
 
 def _count(delivery: Delivery) -> int:

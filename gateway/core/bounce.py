@@ -19,6 +19,7 @@ from gateway.core import header, parts, plain
 from gateway.core.model import Reading, Unreadable
 
 _DIAGNOSTIC_CHARS = 500
+_GUESSED_BYTES = 262_144  # of a report that the library looks at: what failed stands at the top
 _RECIPIENTS = 100
 _ACTIONS = ("failed", "delayed")  # the worse first; delivered, relayed and expanded are no bounce
 _POSTMASTERS = ("mailer-daemon", "postmaster", "mdaemon", "mail-daemon", "mail.daemon", "bounce")
@@ -32,6 +33,9 @@ _ANSWER = re.compile(r"(?<!\d)[45]\d\d[ -].{0,300}")
 _CARRIER = re.compile(r"post_master@vtext\.com|sysadmin@(?:[\w-]{1,63}\.){0,9}vzwpix\.com")
 _CARRIER_ANSWER = re.compile(r"^[ \t]*([45]\d\d[ -].{0,300})", re.MULTILINE)
 _CARRIER_ERROR = re.compile(r"^[ \t]*Error:[ \t]*(\S.{0,300})", re.MULTILINE)
+# The library takes quadratic time for a line, and a newsletter's HTML may be one: no report has longer lines of its own
+# (RFC 5322 2.1.1).
+_LONG_LINE = re.compile(rb"([^\n]{998})[^\n]+")
 _TYPED = re.compile(r"\s*[\w.-]{1,40}\s*;\s*")
 
 
@@ -59,7 +63,7 @@ def read(raw: bytes) -> Bounce | None:
         return None
     try:
         told = min(_standard(message), key=lambda found: _ACTIONS.index(found.action), default=None)
-        return told if told is not None or _has_status(message) else _of_carrier(message) or _guessed(message)
+        return told if told is not None or _has_status(message) else _of_carrier(message) or _guessed(raw)
     except (MessageError, ValueError, LookupError, TypeError, AttributeError, AssertionError, RecursionError):
         return None
 
@@ -96,7 +100,10 @@ def _of_carrier(message: Message) -> Bounce | None:
     return _bounce("failed", "", plain.one_line(said[1])) if said else None
 
 
-def _guessed(message: Message) -> Bounce | None:
+def _guessed(raw: bytes) -> Bounce | None:
+    message = parts.parse(_LONG_LINE.sub(rb"\1", raw[:_GUESSED_BYTES]))
+    if isinstance(message, Unreadable):
+        return None
     late, failed = all_failures(message)
     if not late and not failed:
         return None

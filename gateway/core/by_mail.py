@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from gateway.core import address, admit, arrival, compose, notice, policy, reply, respond, trial
+from gateway.core import address, admit, arrival, bounce, compose, mime, notice, policy, reply, respond, trial
 from gateway.core import phone as phones
 from gateway.core.address import ToConversation
 from gateway.core.desk import Desk, refused
@@ -20,6 +20,7 @@ from gateway.core.model import Consent, Conversation, Kind, Phone, Question, Rea
 from gateway.core.work import Delivery, MailParcel, Message, Writes
 
 _BY_MAIL = Phone("")  # in place of the number of ours that a START was texted to
+_ROUNDED = timedelta(minutes=1)  # what the clock of a carrier may be slow; a Date knows no parts of seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +75,7 @@ def _answered(talk: Conversation, phone: Phone, recipient: Recipient, desk: Desk
         closes_at=desk.now + desk.rules.close_after,
     )
     heard = _Heard(recipient=recipient, talk=kept, phone=phone, author=str(desk.reading.author), words=words)
-    question = _tested(phone, words, desk.facts, desk.now)
+    question = _tested(phone, words, desk)
     tested = trial.passed(question, desk.mail, heard.author, desk.rules, desk.now) if question else Writes()
     if question is not None and not talk.sender:
         desk.notes.append(f"{recipient.address}: the code of the test is answered")
@@ -98,13 +99,19 @@ def _subject(reading: Reading, talk: Conversation) -> str:
     return "" if written.casefold() == bare_subject(talk.subject).casefold() else written
 
 
-def _tested(phone: Phone, words: str, facts: Facts, now: datetime) -> Question | None:
-    """The open question whether the phone's address works, where its code stands in the words."""
-    for question in facts.questions.values():
+def _tested(phone: Phone, words: str, desk: Desk) -> Question | None:
+    """The open question whether the phone's address works, where its code stands in the words: as the only number of
+    its length, not in our own sentence, and in no mail whose subject says that ours came back.
+    """
+    if bounce.suspected(desk.reading):
+        return None
+    for question in desk.facts.questions.values():
+        code = question.text
         asked = (question.kind, question.phone, question.answered_at) == ("test", phone, None)
-        code = rf"(?<!\d){re.escape(question.text)}(?!\d)"
-        if asked and question.text and question.closes_at > now and re.search(code, words):
-            return question
+        if asked and code and question.closes_at > desk.now:
+            own = re.sub(rf"please[\s>]+answer[\s>]+with[\s>]+{re.escape(code)}", "", words, flags=re.IGNORECASE)
+            if {code} == set(re.findall(rf"(?<!\d)\d{{{len(code)}}}(?!\d)", own)):
+                return question
     return None
 
 
@@ -116,7 +123,9 @@ def _noted(heard: _Heard, before: Conversation, question: Question | None, desk:
     notes = [] if desk.mail.proven else [_unproven(heard.domain)]
     if said is not None:
         notes.append(f"[{said.word} {_did(entry, facts, heard, desk)}]")
-    if entry is not None and not _taken(entry, desk):
+    if entry is not None and not _taken(entry, facts, desk):
+        if _stands(entry, facts, desk):
+            desk.notes.append(f"{heard.recipient.address}: the START was not taken, since nothing proves the phone")
         entry, facts = None, desk.facts
     if question is not None:
         notes.append("[It is the code of a test: the text address of this phone works.]")
@@ -137,20 +146,36 @@ def _entry(said: Keyword, heard: _Heard, desk: Desk) -> Consent | None:
         id=f"{desk.mail.id}.{said.action}",
         brand=desk.rules.brand,
         phone=heard.phone,
-        at=desk.mail.at,
+        at=desk.mail.at if said.action == "stop" else _said_at(desk),
         action=said.action,
         method="keyword",
-        evidence=f"mail {desk.mail.id} from {heard.author}, {desk.mail.proven or 'not verified'}"[:500],
-        recorded_by="mail",
+        evidence=f"mail {desk.mail.id} from {heard.author}, {desk.mail.proven or policy.NOT_VERIFIED}",
+        recorded_by=policy.BY_MAIL,
         raw=heard.words[:500],
         # Not "": what a provider blocks is lifted by a START to its number alone, and the provider has heard of none.
         number=heard.recipient.address,
     )
 
 
-def _taken(entry: Consent, desk: Desk) -> bool:
-    """Whether an entry is made.  A STOP is, whoever wrote it; a START of somebody else would undo the person's own."""
-    return entry.action == "stop" or bool(desk.mail.proven)
+def _said_at(desk: Desk) -> datetime:
+    """When a START was written: a mail may wait for days, and a STOP that came meanwhile is the later word."""
+    written = mime.written_at(desk.reading)
+    return desk.mail.at if written is None else min(desk.mail.at, written + _ROUNDED)
+
+
+def _taken(entry: Consent, facts: Facts, desk: Desk) -> bool:
+    """Whether an entry is made.  A STOP is, whoever wrote it; a START of somebody else would undo the person's own, so
+    one that is not proven is taken only where it lifts a STOP that was not either.  `facts` hold the entry.
+    """
+    if entry.action == "stop" or desk.mail.proven:
+        return True
+    return respond.effect(entry.id, entry.phone, facts, desk.rules).lifts(_BY_MAIL) == "stop"
+
+
+def _stands(entry: Consent, facts: Facts, desk: Desk) -> bool:
+    """Whether there is a STOP, or a doubt about one, that the START `entry` leaves as it is."""
+    after = respond.effect(entry.id, entry.phone, facts, desk.rules).after
+    return after.stopped is not None or after.suspended is not None
 
 
 def _did(entry: Consent | None, facts: Facts, heard: _Heard, desk: Desk) -> str:
@@ -160,9 +185,11 @@ def _did(entry: Consent | None, facts: Facts, heard: _Heard, desk: Desk) -> str:
     effect = respond.effect(entry.id, entry.phone, facts, desk.rules)
     if entry.action == "stop":
         return reply.stopped(effect, desk.rules)
-    if _taken(entry, desk) or not effect.lifts(_BY_MAIL):
+    if not desk.mail.proven and effect.lifts(_BY_MAIL) == "stop":
+        return "lifts an earlier STOP of this phone, which was not verified either. It is no consent by itself."
+    if desk.mail.proven or not _stands(entry, facts, desk):
         return reply.started(effect, _BY_MAIL, desk.rules)
-    stop = effect.before.stopped
+    stop = effect.after.stopped
     stands = f"this phone {policy.stop_of(stop)}, and that stands" if stop else "reminders to it stay paused"
     texted = ", or that is texted to a number of ours," if desk.rules.numbers else ""
     why = f"was not taken, since nothing proves that it came from the phone: {stands}."
@@ -234,7 +261,8 @@ def _linked(reading: Reading) -> str:
 
 
 def _enclosed(desk: Desk) -> list[str]:
-    """What came with the words, and what of it could not be had, each a line."""
-    if desk.reading.pictures and not desk.pictures:
-        return [f"(A picture came with it and is not attached.  The mail: gateway queue show --raw {desk.mail.id})"]
-    return [*reply.attached(desk.pictures), *reply.missing(desk.pictures)]
+    """What came with the words, and what of it could not be had, each a line.  Sounds and films are never attached."""
+    left = desk.reading.pictures - len(desk.pictures)
+    what = "A file came with it and is" if left == 1 else f"{left} files came with it and are"
+    told = [f"({what} not attached: gateway queue show --raw {desk.mail.id})"] if left > 0 else []
+    return [*reply.attached(desk.pictures), *reply.missing(desk.pictures), *told]

@@ -8,16 +8,18 @@ Sources: the mails and patterns of monde/mms2r (MIT), Signal-Android #293, bette
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from email.message import Message
 
 from gateway.core import cut, header, parts, plain
+from gateway.core.cut import Cut
+from gateway.core.keyword import keyword
 from gateway.core.model import Unreadable
 
 _DIGITS = 7  # of the shortest number
-_TEXTS = 8  # text parts of one kind that are looked at
-_TEXT_CHARS = 262_144  # of all parts of one kind, as encoded; the last one may go over it
+_TEXTS = 8  # text parts that are looked at, and HTML parts
+_TEXT_CHARS = 262_144  # of all of them, as encoded; the last one may go over it
 _LINE_CHARS = 2_000
 
 # Lines, and subjects, that carriers write and nobody else.
@@ -66,15 +68,15 @@ class Words:
     """What came from the person; every text is clean, see plain."""
 
     text: str  # no history, no signature, nothing of the carrier's; "" where there are no words
-    gone: str  # the history and signature that were cut
+    gone: str  # the history and signature that were cut, and what stands beside a STOP
     subject: str  # as the person wrote it, "" where it is the carrier's
     link: str  # where the carrier keeps the message, when that is all it sent; else ""
-    images: int  # without those of the wrapper
+    images: int  # and other files that are no words; without those of the wrapper
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Stripped:
-    """One text without what the carrier wrote."""
+    """One part without what the carrier wrote."""
 
     text: str
     noticed: bool  # the carrier says that the message waits elsewhere
@@ -91,63 +93,80 @@ def texted(author: str | None, domains: Container[str]) -> bool:
 
 
 def words(raw: bytes) -> Words | Unreadable:
-    """The words in a mail that a carrier made of a text: the plain parts, else the .txt files, else the HTML.
+    """The words in a mail that a carrier made of a text: the plain parts and the .txt files, else the HTML.
 
-    Each counts only for what is left of it when the carrier's own words are gone.  Unreadable as in parts.parse.
+    Each part counts only for what is left of it when the carrier's own words and its history are gone.  One that is
+    nothing but a STOP is the text by itself: no line that a carrier puts beside it may hide it.  Unreadable as in
+    parts.parse.
     """
     message = parts.parse(raw)
     if isinstance(message, Unreadable):
         return message
     leaves = [leaf for leaf, _ in parts.leaves(message)]
-    found = _said(leaves)
-    answer = cut.answer(found.text)
+    found = _found(leaves)
+    answer = _joined([cut.answer(one.text) for one in found if one.text])
+    link = _link(found)
     return Words(
         text=answer.kept,
         gone=answer.gone,
         subject=_subject(header.words(parts.first(parts.fields(message), "subject"))),
-        link=found.link,
-        images=sum(_pictured(leaf, bare=bool(found.link)) for leaf in leaves),
+        link=link,
+        images=sum(_enclosed(leaf, bare=bool(link)) for leaf in leaves),
     )
 
 
 def pictures(message: Message) -> list[Message]:
-    """The parts of such a mail that are pictures of the person's, as many as Words.images says."""
+    """The parts of such a mail that are the person's pictures and files, as many as Words.images says."""
     leaves = [leaf for leaf, _ in parts.leaves(message)]
-    bare = bool(_said(leaves).link)
-    return [leaf for leaf in leaves if _pictured(leaf, bare=bare)]
+    bare = bool(_link(_found(leaves)))
+    return [leaf for leaf in leaves if _enclosed(leaf, bare=bare)]
 
 
-def _said(leaves: list[Message]) -> _Stripped:
-    """The first kind of part in which a person said something; what the carrier says of it where none did."""
-    link = ""
-    noticed = False
-    for kind in ("plain", "named", "html"):
-        if kind == "html" and noticed:
-            break  # the same notice, in more words
-        texts = _texts([leaf for leaf in leaves if _kind(leaf) == kind])
-        found = _stripped("\n\n".join(text for text in texts if not text.lstrip().startswith("<smil")))
-        if found.text:
-            return _Stripped(text=found.text, noticed=found.noticed, link="")
-        link, noticed = link or found.link, noticed or found.noticed
-    return _Stripped(text="", noticed=noticed, link=link)
+def _found(leaves: list[Message]) -> list[_Stripped]:
+    """The texts of a mail: its HTML only where the other parts hold neither words nor a notice, which it repeats."""
+    found = _texts(leaf for leaf in leaves if _kind(leaf) == "plain")
+    if any(one.text or one.noticed for one in found):
+        return found
+    return _texts(leaf for leaf in leaves if _kind(leaf) == "html")
 
 
-def _texts(leaves: list[Message]) -> Iterator[str]:
+def _texts(leaves: Iterable[Message]) -> list[_Stripped]:
+    found = []
     room = _TEXT_CHARS
-    for leaf in leaves[:_TEXTS]:
+    for leaf, _ in zip(leaves, range(_TEXTS), strict=False):
         if room > 0:
             room -= len(str(leaf.get_payload()))
-            yield parts.body(leaf).text
+            text = parts.body(leaf).text
+            found.append(_stripped("" if text.lstrip().startswith("<smil") else text))
+    return found
+
+
+def _joined(said: Sequence[Cut]) -> Cut:
+    """The parts as one, none of them twice; a STOP that is the whole of one stands alone, and the others are cut."""
+    kept = list(dict.fromkeys(one.kept for one in said if one.kept))
+    stop = next((text for text in kept if _stops(text)), None)
+    beside = [text for text in kept if text != stop] if stop is not None else []
+    gone = [*beside, *(one.gone for one in said if one.gone)]
+    return Cut(kept="\n\n".join(kept) if stop is None else stop, gone="\n\n".join(gone))
+
+
+def _stops(text: str) -> bool:
+    said = keyword(text)
+    return said is not None and said.action == "stop"
+
+
+def _link(found: Sequence[_Stripped]) -> str:
+    """Where the carrier keeps what the person said, "" where he said something here."""
+    return "" if any(one.text for one in found) else next((one.link for one in found if one.link), "")
 
 
 def _kind(leaf: Message) -> str:
-    """ "plain", "named" (a text file), "html" or "" (no words; so is the layout of an MMS, for all its name)."""
-    name = _name(leaf)
+    """ "plain" (and a text file), "html" or "" (no words; so is the layout of an MMS, for all its name)."""
     match leaf.get_content_type():
         case "text/plain":
-            return "named" if name else "plain"
-        case "text/html":
-            return "" if "smil" in name.lower() else "html"
+            return "plain"
+        case "text/html" if not _laid_out(leaf):
+            return "html"
         case _:
             return ""
 
@@ -194,9 +213,14 @@ def _subject(subject: str) -> str:
     return "" if written else subject
 
 
-def _pictured(leaf: Message, *, bare: bool) -> bool:
-    """Whether a part is a picture of the person's; beside a `bare` link GIFs are the wrapper's."""
+def _enclosed(leaf: Message, *, bare: bool) -> bool:
+    """Whether a part is a picture or another file of the person's; beside a `bare` link GIFs are the wrapper's."""
     kind = leaf.get_content_type()
-    if not kind.startswith("image/") or (bare and kind == "image/gif"):
+    if kind in ("text/plain", "text/html") or leaf.get_content_maintype() == "multipart" or _laid_out(leaf):
         return False
-    return not _DECORATION.fullmatch(_name(leaf))
+    return not (bare and kind == "image/gif") and not _DECORATION.fullmatch(_name(leaf))
+
+
+def _laid_out(leaf: Message) -> bool:
+    """Whether a part that holds no plain text says how an MMS is shown."""
+    return "smil" in leaf.get_content_type() or "smil" in _name(leaf).lower()

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from gateway.core import address, compose, notice
 from gateway.core import phone as phones
+from gateway.core.intent import mailboxes
 from gateway.core.model import Fate, Kind
 from gateway.core.rules import Rules
 from gateway.core.work import Delivery, MailParcel, Message, Writes
@@ -20,9 +21,14 @@ _THINGS = {Kind.REPLY: "reply from", Kind.FORWARD: "mail to", Kind.QUESTION: "qu
 
 
 def failure(message: Message, why: str, code: str, fate: Fate, rules: Rules, now: datetime) -> Writes:
-    """The report of a bad end to whom the message names; nothing where NOTIFY asks for silence."""
+    """The report of a bad end to whom the message names; nothing where NOTIFY asks for silence.
+
+    Of an alarm's text it goes to the mailboxes of alarm_to.
+    """
+    if message.kind is Kind.ALARM:
+        return _untold(message, why, rules, now)
     unwanted = message.notify != "" and not _asks(message, "FAILURE")  # RFC 3461 4.1
-    if not message.report_to or unwanted or message.kind in (Kind.REPORT, Kind.ALARM, Kind.PREVIEW):
+    if not message.report_to or unwanted or message.kind in (Kind.REPORT, Kind.PREVIEW):
         return Writes()
     what = {
         Fate.EXPIRED: "was not handed over in time",
@@ -35,13 +41,26 @@ def failure(message: Message, why: str, code: str, fate: Fate, rules: Rules, now
     return _told(message, fate.value, "Not delivered", what, lines, action, _status(code, fate), why, rules, now)
 
 
+def _untold(message: Message, why: str, rules: Rules, now: datetime) -> Writes:
+    """That an alarm could not be texted, once: its id names no fate.  Nothing about an alarm by mail, or this one."""
+    if message.phone is None:
+        return Writes()
+    who = message.person or phones.shown(message.phone)
+    text = f"Why: {why}\n\nThe alarm was: {message.text}\nIts whole story: gateway trace {message.id}\n"
+    joined = Writes()
+    for n, to in enumerate(mailboxes(rules), 1):
+        ident, subject = f"{message.id}.untold.{n}", f"An alarm did not reach {who} by text"
+        joined = joined.joined(notice.to_mailbox(ident, message.inbound, to, subject, text, rules, now))
+    return joined
+
+
 def delayed(message: Message, delivery: Delivery, heard: str, rules: Rules, now: datetime) -> Writes:
     """The word that a text is late, once, where NOTIFY asks for it: a quarter of its time is over.
 
     `heard` is the last answer.
     """
-    time = rules.policy.expires_after
-    late = now >= delivery.expires_at - time + time / 4
+    begun = delivery.begun_at
+    late = now >= begun + (delivery.expires_at - begun) / 4
     if not late or not _wanted(message, "DELAY"):
         return Writes()
     what = f"has not been handed over yet, and is tried until {delivery.expires_at:%Y-%m-%d %H:%M} UTC"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from gateway.core import address as addresses
-from gateway.core import brandname, doubt, notice
+from gateway.core import admit, brandname, doubt, notice
 from gateway.core import carrier as carriers
 from gateway.core import phone as phones
 from gateway.core.carrier import CarrierTable, Channel
@@ -61,15 +61,19 @@ def _rank(row: Channel, domain: str, ids: Sequence[str], table: CarrierTable) ->
 
 
 def asked(intent: Enroll, desk: Desk) -> Writes:
-    """The question to the admin's mailboxes; nothing while one about that phone is open."""
-    phone, boxes = intent.phone, mailboxes(desk.rules)
-    if any(q.kind == "enroll" and q.phone == phone and _is_open(q, desk) for q in desk.facts.questions.values()):
+    """The question to the admin's mailboxes; nothing while one is open that says as much.
+
+    It takes the place of those about that phone that say something else, but never of a proven one where nothing proves
+    it: else a forged mail could take back what the phone has shown.
+    """
+    phone, boxes, found = intent.phone, mailboxes(desk.rules), _found(intent, desk)
+    before = [q for q in desk.facts.questions.values() if q.kind == "enroll" and q.phone == phone and _is_open(q, desk)]
+    if any(_says_as_much(q, found) for q in before):
         desk.notes.append(f"{intent.recipient.address}: the admin has been asked about {phone}, and has not answered")
         return Writes()
     if not boxes:
         desk.notes.append(f"{intent.recipient.address}: alarm_to names no mail address, so nobody was asked")
         return Writes()
-    found = _found(intent, desk)
     question = Question(
         id=next(desk.tokens),
         kind="enroll",
@@ -80,8 +84,9 @@ def asked(intent: Enroll, desk: Desk) -> Writes:
         text=found.row.carrier if found.row else "",
         options=(found.address, found.proof),
     )
-    text = "\n".join([*_wrote(intent, found, desk), *_choice(found, desk)])
-    joined = Writes(questions=(question,))
+    old = [q for q in before if found.proof or not q.options[1]]
+    text = "\n".join([*_wrote(intent, found, desk), *_earlier(before, old), *_choice(found, desk)])
+    joined = Writes(questions=(*(replace(q, answered_at=desk.now, answer=admit.SUPERSEDED) for q in old), question))
     for to in boxes:
         joined = joined.joined(_mail(desk.next_id(), Kind.QUESTION, to, phone, text, desk, token=question.id))
     return joined
@@ -89,6 +94,12 @@ def asked(intent: Enroll, desk: Desk) -> Writes:
 
 def _is_open(question: Question, desk: Desk) -> bool:
     return question.answered_at is None and question.closes_at > desk.now
+
+
+def _says_as_much(question: Question, found: _Finding) -> bool:
+    """Whether the question is about the same address, and no worse proven."""
+    address, proof = question.options
+    return address == found.address and (bool(proof) or not found.proof)
 
 
 def _found(intent: Enroll, desk: Desk) -> _Finding:
@@ -141,6 +152,13 @@ def _state(row: Channel, desk: Desk) -> str:
     return "It works as far as is known."
 
 
+def _earlier(before: Sequence[Question], old: Sequence[Question]) -> list[str]:
+    """What becomes of the questions that were open about this phone."""
+    fates = {True: "is closed: its answer counts no more", False: "is proven, and stays open: answer the right one"}
+    lines = [f"The earlier question about {q.options[0] or 'this phone'} {fates[q in old]}." for q in before]
+    return [*lines, ""] if lines else []
+
+
 def _choice(found: _Finding, desk: Desk) -> list[str]:
     """What the admin can answer, and what follows."""
     employee = desk.rules.employee_at(found.phone)
@@ -154,8 +172,8 @@ def _choice(found: _Finding, desk: Desk) -> list[str]:
         *lines,
         "Answer this mail with no:   nothing is recorded.",
         "",
-        f"Only known senders may answer.  The same by command, for the carrier that is entered: "
-        f"gateway carriers confirm {name}",
+        "Known senders may answer, and from outside, by mail that is signed, those whom alarm_to names.",
+        f"The same by command, for the carrier that is entered: gateway carriers confirm {name}",
         "No text was sent to this phone.",
         "",
     ]
@@ -190,7 +208,8 @@ def answered(intent: Answered, desk: Desk) -> Writes:
     if question is None or question.kind != "enroll":
         return refused(intent.recipient, None, "there is no such question", "5.1.1", desk)
     if question.answered_at is not None:
-        desk.notes.append(f"the question was answered with {question.answer} before")
+        said = "superseded" if question.answer == admit.SUPERSEDED else f"answered with {question.answer}"
+        desk.notes.append(f"the question was {said} before")
         return Writes()
     found = _asked_about(question, desk.rules)
     said, name = _decision(desk.reading.answer)

@@ -26,6 +26,7 @@ class Needs:
     asked: frozenset[Phone] = frozenset()  # open questions about a phone
     pairs: frozenset[tuple[str, Phone]] = frozenset()  # (E.164 of ours, phone): whether the phone knows the number
     said: frozenset[Phone] = frozenset()  # what was texted to a phone within 24 h
+    spoken: frozenset[str] = frozenset()  # the same for the phones of conversations: follow.py makes `said` of them
     floods: frozenset[str] = frozenset()  # senders: texts planned within the last minute
     fresh: int = 0  # how many new random tokens
 
@@ -45,6 +46,7 @@ class Needs:
             asked=self.asked | other.asked,
             pairs=self.pairs | other.pairs,
             said=self.said | other.said,
+            spoken=self.spoken | other.spoken,
             floods=self.floods | other.floods,
             fresh=self.fresh + other.fresh,
         )

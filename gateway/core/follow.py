@@ -5,18 +5,20 @@ from __future__ import annotations
 from gateway.core import admit, another
 from gateway.core.facts import Facts, Needs
 from gateway.core.rules import Rules
+from gateway.core.work import Delivery
 
 
 def further(facts: Facts, wanted: Needs, rules: Rules) -> Needs:
     """The keys that `facts`, the answer to `wanted`, lead to; no keys where all of it was asked for already."""
     more = admit.followed(facts, rules) if wanted.tokens or wanted.questions else Needs()
-    more = more.joined(_waiting(facts)).joined(_texted(facts, wanted))
+    more = more.joined(_waiting(facts)).joined(_texted(facts, wanted)).joined(_spoken(facts, wanted))
     new = (
         more.phones - wanted.phones,
         more.employees - wanted.employees,
         more.deliveries - wanted.deliveries,
         more.tokens - wanted.tokens,
         more.asked - wanted.asked,
+        more.said - wanted.said,
     )
     return more if any(new) else Needs()
 
@@ -30,6 +32,12 @@ def _waiting(facts: Facts) -> Needs:
     )
 
 
+def _spoken(facts: Facts, wanted: Needs) -> Needs:
+    """What was said to the phones that are answered: the brake asks whether a machine answers a machine."""
+    tokens = {token.lower() for token in wanted.spoken}
+    return Needs(said=frozenset(talk.phone for talk in facts.conversations if talk.id in tokens))
+
+
 def _texted(facts: Facts, wanted: Needs) -> Needs:
     """Whom the texts were for that a mail to b- is about, and what became of them: it may end his address and send the
     text by the provider.  Where it is a mail of that phone, what he may answer is read too.
@@ -40,7 +48,13 @@ def _texted(facts: Facts, wanted: Needs) -> Needs:
     return Needs(
         phones=frozenset(phone for _, phone in texts),
         employees=frozenset(d.person for d, _ in texts) - {""},
-        deliveries=frozenset(another.fallback_id(d) for d, _ in texts) - {""},
+        deliveries=frozenset(key for d, _ in texts for key in _related(d)),
         asked=frozenset(phone for _, phone in heard),
         tokens=frozenset(message.conversation for message in answered) - {""},
     )
+
+
+def _related(delivery: Delivery) -> tuple[str, ...]:
+    """What replaces a carrier's text, and the mail of it that comes next; nothing for all else."""
+    other = another.fallback_id(delivery)
+    return (other, another.next_part(delivery)) if other else ()

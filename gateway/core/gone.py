@@ -7,18 +7,21 @@ Whose no it is, is read from codes and words: see bounce.verdict_of.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from gateway.core import address, another, bounce, notice, timing
 from gateway.core import carrier as carriers
 from gateway.core.facts import Facts
-from gateway.core.model import Confirmation
+from gateway.core.model import Confirmation, Fate
 from gateway.core.route import CarrierWay, NoWay, Person, ways
 from gateway.core.rules import Employee, Rules
-from gateway.core.work import Delivery, Message, Writes
+from gateway.core.work import Delivery, Message, Move, Writes
 
 TWICE = "it may reach the phone twice"
 _NOTE_CHARS = 200
+_LEFT = frozenset({Fate.SENDING, Fate.UNKNOWN, Fate.HANDED_OVER, Fate.DELIVERED})
 # The name of a relay ("antispam.example.com") is no word of the host's.
 _HEAD = re.compile(r"\A\S+ answered [\w ]{1,20} with (?=[45]\d\d )")
 
@@ -42,10 +45,42 @@ def overtaking(
     return instead(delivery, message, facts, rules, now)
 
 
-def falls_back(delivery: Delivery, other: Delivery) -> str:
-    """Words about a fallback.  What ended unclear may have arrived, and so may what went before a later part."""
-    part = "-" in delivery.id.rpartition(".")[2]
-    return f"falls back to {other.courier}{f'; {TWICE}' if delivery.resends or part else ''}"
+def after_delay(
+    delivery: Delivery, message: Message | None, facts: Facts, rules: Rules, now: datetime
+) -> Delivery | None:
+    """The delivery by the provider of a text that is late: at once where the carrier has had its time, else then.
+
+    None where the text's time is over by then.  One report is all that most relays send.
+    """
+    at = timing.falls_back_at(delivery, rules)
+    due = None if at is None else max(at, now)
+    if message is None or due is None or due >= delivery.expires_at:
+        return None
+    other = instead(delivery, message, facts, rules, now)
+    if other is None:
+        return None
+    until = "" if due == now else f"until {due:%Y-%m-%d %H:%M} UTC the carrier has time; "
+    bare = f", {other.note}" if other.note else ""
+    return replace(other, due_at=due, note=f"{until}{TWICE}: the mail to {delivery.to} is only late{bare}")
+
+
+def hastened(delivery: Delivery, why: str, facts: Facts, now: datetime) -> tuple[Move, ...]:
+    """What lets a fallback go at once that gives the carrier time, now that the carrier says no."""
+    other = facts.deliveries.get(another.fallback_id(delivery))
+    if other is None or other.fate is not Fate.WAITING or other.attempt or other.due_at <= now:
+        return ()
+    return (Move(delivery=other.id, fate=Fate.WAITING, note=why, source="bounce", due_at=now),)
+
+
+def falls_back(delivery: Delivery, other: Delivery, facts: Facts) -> str:
+    """Words about a fallback.  What ended unclear may have arrived, and so may another part of the text.
+
+    The facts hold the delivery of `another.next_part`, if any.
+    """
+    after = facts.deliveries.get(another.next_part(delivery))
+    part = "-" in delivery.id.rpartition(".")[2] or (after is not None and (after.fate in _LEFT or after.resends))
+    how = f"falls back to {other.courier}{f', {other.note}' if other.note else ''}"
+    return f"{how}; {TWICE}" if delivery.resends or part else how
 
 
 def verdict_of(code: str, words: str) -> str:
@@ -58,6 +93,15 @@ def against_us(delivery: Delivery, code: str, words: str) -> bool:
     return timing.by_carrier(delivery) and verdict_of(code, words) == "policy"
 
 
+def stale(delivery: Delivery, code: str, rules: Rules, now: datetime) -> bool:
+    """Whether a no that came back says nothing of today, as the text left too long ago.
+
+    One for good is said at the first try; a passing one at each of a relay's, however old the text is.
+    """
+    long_ago = delivery.posted_at is not None and now - delivery.posted_at > rules.policy.expires_after
+    return long_ago and not code.startswith("4")
+
+
 def noted(
     delivery: Delivery,
     message: Message | None,
@@ -67,11 +111,12 @@ def noted(
     facts: Facts,
     rules: Rules,
     now: datetime,
+    tokens: Iterable[str] = (),
 ) -> Writes:
     """That an employee's address is gone, and the mail that asks the admin about it.
 
     Nothing where the no is not the number's, where it is known, or where somebody has proven the address since the text
-    left.  `by` is who said no.
+    left.  `by` is who said no.  `tokens`: see notice.alarm.
     """
     employee = rules.employee(delivery.person)
     if employee is None or not timing.by_carrier(delivery) or verdict_of(code, words) != "number":
@@ -88,7 +133,8 @@ def noted(
     key = f"gone.{delivery.to.replace('@', '.at.')}.{since}"
     confirmations = {**facts.confirmations, employee.name: word}
     subject, text = _told(employee, delivery, message, word, rules, now)
-    return Writes(confirmations=(word,)).joined(notice.alarm(key, subject, text, rules, now, confirmations))
+    told = notice.alarm(key, subject, text, rules, now, confirmations, tokens=tokens)
+    return Writes(confirmations=(word,)).joined(told)
 
 
 def _address(employee: Employee, rules: Rules) -> str:
@@ -143,7 +189,8 @@ def shut_out(delivery: Delivery, words: str, rules: Rules, now: datetime) -> tup
         f"{words}\n\n"
         f"That is said of us, not of one phone, so nothing is sent to {domain} for a while: for 15 minutes, later for "
         "up to 4 hours. Then one text finds out whether our mail is taken again. What waits for longer than [policy] "
-        "fallback_after goes by the provider where that is open: gateway queue list\n\n"
+        "fallback_after goes by the provider where that is open: gateway queue list\n"
+        "When the cause is mended: gateway queue retry ID lets one text try at once.\n\n"
         "What to do:\n"
         "- Look at our mail as a receiver sees it (SPF, DKIM, the name of this machine): gateway check --live\n"
         "- Read the carrier's terms: they forbid advertising, and some all texts by a business. A [[number]] of a "

@@ -58,7 +58,7 @@ def _deep(source: str) -> bool:
 
 def _rendered(source: str) -> str:
     try:
-        return str(get_text(source, _CONFIG))
+        return plain.clean(str(get_text(source, _CONFIG)))  # a reference may name a control character
     except (LxmlError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return ""
 

@@ -92,7 +92,7 @@ def ended(
     told = dsn.failure(message, move.note, move.code, move.fate, rules, now)
     klass = codes.of_text(found.courier, move.code, rules.errors)
     if klass is Klass.CONFIG:
-        return told.joined(_at_fault(found, move, rules, now, facts))
+        return told.joined(_at_fault(found, move, rules, now, facts, tokens))
     if klass is not Klass.OPTED_OUT or found.phone is None:
         return told
     if move.code == _OPTED_OUT:
@@ -115,7 +115,7 @@ def ended(
     return told.joined(doubt.ask(may_be, next(tokens), rules, now))
 
 
-def _at_fault(found: Delivery, move: Move, rules: Rules, now: datetime, facts: Facts) -> Writes:
+def _at_fault(found: Delivery, move: Move, rules: Rules, now: datetime, facts: Facts, tokens: Iterator[str]) -> Writes:
     """The number, account or registration is at fault: the admin hears of it once a day."""
     key = f"code.{found.number}.{move.code}.{now.astimezone(rules.timezone):%Y-%m-%d}"
     text = (
@@ -124,7 +124,7 @@ def _at_fault(found: Delivery, move: Move, rules: Rules, now: datetime, facts: F
         f"The first text: gateway trace {found.message}\n"
     )
     subject = f"Texts by {found.courier} number {found.number} fail"
-    return notice.alarm(key, subject, text, rules, now, facts.confirmations)
+    return notice.alarm(key, subject, text, rules, now, facts.confirmations, tokens=tokens)
 
 
 def said(provider: str, status: str, code: str, rules: Rules) -> str:
@@ -147,14 +147,14 @@ def bounce(
     if found is None or not reading.bounce:
         return Writes()
     if timing.by_carrier(found):
-        return _carrier_bounce(found, reading.bounce, facts, rules, now)
+        return _carrier_bounce(found, reading.bounce, facts, rules, now, tokens)
     action, status_code, words = reading.bounce
     message = facts.messages.get(found.message)
     other = Writes()
     if message is not None and message.kind is Kind.REPLY:
         why = f"the mail {'came back' if action == 'failed' else 'is delayed'}: {words}"
         late = action != "failed"
-        other = another.to_fallback(found, message, why, next(tokens), facts, rules, now, late=late)
+        other = another.to_fallback(found, message, why, tokens, facts, rules, now, late=late)
     if action != "failed":
         return other
     move = Move(delivery=found.id, fate=Fate.FAILED, code=status_code, note=f"bounced: {words}"[:500], source="bounce")
@@ -167,22 +167,24 @@ def bounce(
     return Writes(moves=(move,)).joined(dsn.failure(told, why, status_code, Fate.FAILED, rules, now))
 
 
-def _carrier_bounce(found: Delivery, said: tuple[str, str, str], facts: Facts, rules: Rules, now: datetime) -> Writes:
+def _carrier_bounce(
+    found: Delivery, said: tuple[str, str, str], facts: Facts, rules: Rules, now: datetime, tokens: Iterator[str]
+) -> Writes:
     """What the return, or the delay, of a text by a carrier does; of what ended badly before it is no news."""
     action, code, words = said
     message = facts.messages.get(found.message)
     if action != "failed":
-        return _carrier_delay(found, message, code, words, facts, rules, now)
+        return _carrier_delay(found, message, code, words, facts, rules, now, tokens)
     move = Move(delivery=found.id, fate=Fate.FAILED, code=code, note=f"bounced: {words}"[:500], source="bounce")
     if message is None or found.fate not in _LEFT:
         return Writes(moves=(move,))
-    news = gone.noted(found, message, code, words, "bounce", facts, rules, now)
-    news = news.joined(_refuses_us(found, code, words, facts, rules, now))
+    news = gone.noted(found, message, code, words, "bounce", facts, rules, now, tokens)
+    news = news.joined(_refuses_us(found, code, words, facts, rules, now, tokens))
     if another.superseded(found, facts):
-        return Writes(moves=(move,)).joined(news)
+        return Writes(moves=(move, *gone.hastened(found, move.note, facts, now))).joined(news)
     other = gone.instead(found, message, facts, rules, now) if now < found.expires_at else None
     if other is not None:
-        move = replace(move, note=f"{move.note}; {gone.falls_back(found, other)}")
+        move = replace(move, note=f"{move.note}; {gone.falls_back(found, other, facts)}")
         return Writes(moves=(move,), deliveries=(other,)).joined(news)
     why = f"the mail to {found.to} came back: {words}"
     told = dsn.failure(message, why, code, Fate.FAILED, rules, now)
@@ -190,25 +192,34 @@ def _carrier_bounce(found: Delivery, said: tuple[str, str, str], facts: Facts, r
 
 
 def _carrier_delay(
-    found: Delivery, message: Message | None, code: str, words: str, facts: Facts, rules: Rules, now: datetime
+    found: Delivery,
+    message: Message | None,
+    code: str,
+    words: str,
+    facts: Facts,
+    rules: Rules,
+    now: datetime,
+    tokens: Iterator[str],
 ) -> Writes:
     """What the word that a text is late does: the next hop has it, and may bring it yet."""
     note = f"delayed: {words}"[:500]
     move = Move(delivery=found.id, fate=Fate.HANDED_OVER, code=code, note=note, source="bounce")
     if found.fate not in _LEFT:
         return Writes(moves=(move,))
-    news = _refuses_us(found, code, words, facts, rules, now)
-    other = gone.overtaking(found, message, facts, rules, now)
+    news = _refuses_us(found, code, words, facts, rules, now, tokens)
+    other = gone.after_delay(found, message, facts, rules, now)
     if other is None:
         return Writes(moves=(move,)).joined(news)
-    move = replace(move, note=f"{note}; goes by {other.courier} as well: {gone.TWICE}")
-    other = replace(other, note=f"{gone.TWICE}: the mail to {found.to} is only late")
+    when = f" at {other.due_at:%Y-%m-%d %H:%M} UTC" if other.due_at > now else ""
+    move = replace(move, note=f"{note}; goes by {other.courier} as well{when}: {gone.TWICE}")
     return Writes(moves=(move,), deliveries=(other,)).joined(news)
 
 
-def _refuses_us(found: Delivery, code: str, words: str, facts: Facts, rules: Rules, now: datetime) -> Writes:
+def _refuses_us(
+    found: Delivery, code: str, words: str, facts: Facts, rules: Rules, now: datetime, tokens: Iterator[str]
+) -> Writes:
     """The alarm where a carrier's no is said of us; who reads the plan leaves the carrier alone then."""
-    if not gone.against_us(found, code, words):
+    if not gone.against_us(found, code, words) or gone.stale(found, code, rules, now):
         return Writes()
     key, subject, text = gone.shut_out(found, words, rules, now)
-    return notice.alarm(key, subject, text, rules, now, facts.confirmations, by_relay=False)
+    return notice.alarm(key, subject, text, rules, now, facts.confirmations, by_relay=False, tokens=tokens)

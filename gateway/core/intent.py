@@ -26,17 +26,7 @@ from gateway.core.address import (
 from gateway.core.admit import wants
 from gateway.core.facts import Needs
 from gateway.core.keyword import Keyword, texted
-from gateway.core.model import (
-    Door,
-    InboundHook,
-    InboundMail,
-    Phone,
-    Reading,
-    Recipient,
-    StatusIn,
-    TextIn,
-    Unreadable,
-)
+from gateway.core.model import Door, InboundHook, InboundMail, Phone, Reading, Recipient, StatusIn, TextIn, Unreadable
 from gateway.core.rules import Rule, Rules
 
 
@@ -104,6 +94,7 @@ class Ignored:
 
     recipient: Recipient
     reason: str
+    phone: Phone | None = None  # in whose name they come
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +193,7 @@ def _from_phone(
     """A mail from outside that is taken from phones alone."""
     found = automatic.phone(mail, reading, rules)
     if isinstance(found, str):
-        return Ignored(recipient=recipient, reason=found)
+        return Ignored(recipient=recipient, reason=found, phone=automatic.author(reading, rules))
     if isinstance(target, ToConversation):
         return ReplyByMail(recipient=recipient, target=target, phone=found[0])
     return Enroll(recipient=recipient, phone=found[0], carriers=found[1], address=str(reading.author))
@@ -246,7 +237,8 @@ def needs(
     for intent in intents:
         wanted = wanted.joined(_needs_of(intent, inbound, rules))
     alarmed = frozenset(e.name for to in rules.alarm_to if (e := rules.employee_at(to)))
-    return wanted.joined(Needs(employees=alarmed, fresh=8 + (11 + files) * len(wanted.phones | wanted.tokens)))
+    fresh = 8 + (11 + files) * len(wanted.phones | wanted.tokens) + rules.alarm_texts * len(intents)
+    return wanted.joined(Needs(employees=alarmed, fresh=fresh))
 
 
 def _needs_of_texts(
@@ -264,6 +256,7 @@ def _needs_of_texts(
         keys=frozenset(keys),
         pairs=frozenset((number.phone, phone) for number in rules.numbers for phone in wanted.phones),
         said=wanted.phones if braked else frozenset(),
+        spoken=wanted.tokens if any(isinstance(intent, SendText) for intent in intents) else frozenset(),
         floods=frozenset({mail.sender}) if braked else frozenset(),
     )
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import mktime_tz, parsedate_tz
 
 from gateway.core import cut, header, parts, plain
 from gateway.core.model import Reading, Unreadable
@@ -71,6 +73,15 @@ def _reading(fields: parts.Fields, kind: str, body: parts.Body, cut_after: tuple
         attachments=body.attachments,
         fields=_named(fields, job.kept),
     )
+
+
+def written_at(reading: Reading) -> datetime | None:
+    """When the mail says that it was written; None where its Date says nothing."""
+    try:
+        found = parsedate_tz(reading.date)
+        return datetime.fromtimestamp(mktime_tz(found), UTC) if found else None
+    except (ValueError, OverflowError, TypeError, OSError, IndexError):
+        return None
 
 
 def _old_sign(fields: parts.Fields, precedence: str) -> str:

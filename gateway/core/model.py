@@ -83,6 +83,7 @@ class InboundMail:
     envelope: Envelope
     raw: bytes = field(repr=False)
     proven: str = ""  # what proves its From, "dkim=pass header.d=vtext.com"; "" = nothing that was asked for
+    phone: Phone | None = None  # whose address at a carrier stands in From
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,6 +263,7 @@ class Said:
     rule: str
     at: datetime
     fate: Fate
+    conversation: str = ""  # its token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

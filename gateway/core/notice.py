@@ -5,14 +5,14 @@ Their ids derive from what they speak of, so that saying a thing twice writes it
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import repeat
+from itertools import chain, repeat
 
 from gateway.core import compose, gsm, taste
 from gateway.core.model import Confirmation, Kind, Phone, Picture
-from gateway.core.route import CarrierWay, NoWay, Person, Way, ways
+from gateway.core.route import CarrierWay, NoWay, Person, ProviderWay, Way, ways
 from gateway.core.rules import Rules
 from gateway.core.taste import Unfit
 from gateway.core.work import Delivery, MailParcel, Message, Parcel, TextParcel, Writes
@@ -81,12 +81,14 @@ def texts(
     tokens: Iterator[str],
     *,
     picture: Picture | None = None,
+    kept: tuple[str, ...] = (),
     most: int = 0,
 ) -> tuple[Delivery, ...] | Unfit:
     """The deliveries of one text by its first way, due now: one by the provider, one for each mail to a carrier.
 
     Each mail takes one of `tokens`, "" for none, for its bounce address; where the gateway cannot take the text, Unfit
-    says why and no token is taken.  `picture` goes with the first.  `most` mails, 0 = [text] max_segments.
+    says why and no token is taken.  `picture` goes with the first, `kept` is what another way has of it.  `most` mails,
+    0 = [text] max_segments.
     """
     if not isinstance(way, CarrierWay):
         parcel = parcel_for(way, message, rules, now, bounce="", delivery=f"{message.id}.1")
@@ -100,7 +102,7 @@ def texts(
         one, bounce = replace(message, text=text), next(tokens)
         ident = f"{message.id}.1-{n + 1}" if n else f"{message.id}.1"
         goes = None if n else picture
-        parcel = parcel_for(way, one, rules, now, bounce=bounce, delivery=ident, picture=goes)
+        parcel = parcel_for(way, one, rules, now, bounce=bounce, delivery=ident, picture=goes, kept=kept)
         made.append(replace(text_delivery(one, way, rules, now, parcel=parcel, bounce=bounce), id=ident))
     return tuple(made)
 
@@ -144,6 +146,7 @@ def parcel_for(
     bounce: str,
     delivery: str,
     picture: Picture | None = None,
+    kept: tuple[str, ...] = (),
 ) -> MailParcel | TextParcel:
     """What goes over the wire for a text: a mail to the carrier's gateway, or a provider's request.
 
@@ -151,14 +154,7 @@ def parcel_for(
     """
     assert message.phone is not None
     if not isinstance(way, CarrierWay):
-        seconds = int(rules.policy.expires_after.total_seconds())
-        return TextParcel(
-            number=way.number.phone,
-            service=way.number.messaging_service_sid,
-            to=message.phone,
-            body=message.text,
-            validity_seconds=max(1, min(36_000, seconds)),
-        )
+        return provider_parcel(way, message, rules)
     data = compose.carrier_text(
         sender=text_author(message.conversation, rules),
         reply_to=_answered_at(message.conversation, rules),
@@ -170,7 +166,22 @@ def parcel_for(
         picture=picture,
     )
     sender = rules.relay_sender or (f"b-{bounce}@{rules.domain}" if bounce else "")
-    return MailParcel(mail_from=sender, rcpt_to=way.address, data=data, notify=_NOTIFY if sender else "")
+    notify = _NOTIFY if sender else ""
+    return MailParcel(mail_from=sender, rcpt_to=way.address, data=data, notify=notify, pictures=kept)
+
+
+def provider_parcel(way: ProviderWay, message: Message, rules: Rules, media: tuple[str, ...] = ()) -> TextParcel:
+    """A provider's request for a text, with the addresses of the pictures that go with it."""
+    assert message.phone is not None
+    seconds = int(rules.policy.expires_after.total_seconds())
+    return TextParcel(
+        number=way.number.phone,
+        service=way.number.messaging_service_sid,
+        to=message.phone,
+        body=message.text,
+        validity_seconds=max(1, min(36_000, seconds)),
+        media=media,
+    )
 
 
 def told_message(
@@ -221,19 +232,22 @@ def alarm(
     confirmations: Mapping[str, Confirmation],
     *,
     by_relay: bool = True,
+    tokens: Iterable[str] = (),
 ) -> Writes:
     """One alarm to everybody in alarm_to: by mail, and by text to the phones of employees.  One per `key`.
 
     `by_relay` False: the relay is what the alarm is about, so employees are texted by the provider where that is open.
+    Each mail to a carrier takes one of `tokens` for its bounce address, while there are any: see Rules.alarm_texts.
     """
     joined = Writes()
+    fresh = chain(tokens, repeat(""))
     for n, to in enumerate(rules.alarm_to, 1):
         ident = f"alarm.{key}.{n}"
         if "@" in to:
             told = told_message(ident, Kind.ALARM, None, to, subject, text, now)
             joined = joined.joined(Writes(messages=(told,), deliveries=(_notice(told, rules, now),)))
         else:
-            joined = joined.joined(_alarm_text(ident, to, subject, rules, now, confirmations, by_relay=by_relay))
+            joined = joined.joined(_alarm_text(ident, to, subject, rules, now, confirmations, fresh, by_relay=by_relay))
     return joined
 
 
@@ -244,6 +258,7 @@ def _alarm_text(
     rules: Rules,
     now: datetime,
     confirmations: Mapping[str, Confirmation],
+    tokens: Iterator[str],
     *,
     by_relay: bool,
 ) -> Writes:
@@ -259,9 +274,10 @@ def _alarm_text(
         found = tuple(sorted(found, key=lambda way: isinstance(way, CarrierWay)))
     text = gsm.shorten(gsm.transliterate(f"{rules.brand}: {subject}"), 1)
     told = told_message(ident, Kind.ALARM, None, to, subject, text, now)
-    for way in found:
+    for n, way in enumerate(found, 1):
         about = told.with_person(person.phone, employee.name, way.rule)
-        made = texts(about, way, rules, now, repeat(""), most=taste.MOST_PARTS)
+        made = texts(about, way, rules, now, tokens, most=taste.MOST_PARTS)
         if not isinstance(made, Unfit):
-            return Writes(messages=(about,), deliveries=made)
+            rest = tuple(w.number.name for w in found[n:] if isinstance(w, ProviderWay))
+            return Writes(messages=(about,), deliveries=tuple(replace(d, ways=rest) for d in made))
     return Writes()

@@ -96,7 +96,7 @@ def _one_text(intent: SendText, one: Choice, before: int, desk: Desk) -> Writes:
 def _deliveries(load: Load, message: Message, one: Choice, desk: Desk) -> tuple[Delivery, ...]:
     """The text by the way that takes it, with what goes with it and what it falls back on."""
     assert load.way is not None
-    made = notice.texts(message, load.way, desk.rules, desk.now, desk.tokens, picture=load.picture)
+    made = notice.texts(message, load.way, desk.rules, desk.now, desk.tokens, picture=load.picture, kept=load.kept)
     assert not isinstance(made, Unfit)
     ways = tuple(w.number.name for w in load.rest if isinstance(w, ProviderWay))
     priority = notice.PRIORITY[Kind.REPLY if one.answering else message.kind]
@@ -121,13 +121,20 @@ def _let_go(
         told = dsn.failure(message, first.note, first.code, Fate.EXPIRED, rules, now)
         return Writes(deliveries=timed).joined(told)
     why = ""
-    if message.phone is not None and not first.conversational:
+    if first.conversational:
+        why = brake.echoes(message, desk.facts, rules, now)
+    elif message.phone is not None:
         why = brake.brakes(desk.mail.sender, message.phone, forms, before, desk.facts, rules, now)
     if not why:
         return Writes(deliveries=timed)
     held = tuple(replace(one, fate=Fate.HELD, reason=brake.FLOOD, note=why) for one in timed)
-    key, subject, text = brake.summary(desk.mail.sender, why, now)
-    return Writes(deliveries=held).joined(notice.alarm(key, subject, text, rules, now, desk.facts.confirmations))
+    echo = first.conversational
+    key, subject, text = brake.echo(message, why, now) if echo else brake.summary(desk.mail.sender, why, now)
+    alarm = notice.alarm(key, subject, text, rules, now, desk.facts.confirmations, tokens=desk.tokens)
+    made = Writes(deliveries=held).joined(alarm)
+    if echo and not brake.echoed(message, desk.facts, now):
+        made = made.joined(dsn.failure(message, why, "4.7.1", Fate.HELD, rules, now))
+    return made
 
 
 def _vouched(one: Choice, desk: Desk) -> tuple[Consent, ...]:
@@ -185,9 +192,17 @@ def _threaded(about: Conversation, answering: bool, desk: Desk) -> Conversation:
 
 
 def ignored(intent: Ignored, desk: Desk) -> Writes:
-    """Words of a machine: a visible end, and nobody is told, since nobody wrote them."""
+    """Words of a machine: a visible end, and nobody is told, since nobody wrote them.
+
+    What comes in the name of a phone stands in its story.
+    """
     message = replace(message_to(intent.recipient, None, desk), report_to="")
     ended = closed(message, Fate.REFUSED, intent.reason, "5.7.1", desk.now)
+    if intent.phone is not None:
+        employee = desk.rules.employee_at(intent.phone)
+        name = employee.name if employee else ""
+        message = replace(message, kind=Kind.REPLY, phone=intent.phone, person=name, text=desk.reading.answer)
+        ended = replace(ended, kind=Kind.REPLY, phone=intent.phone, person=name)
     return Writes(messages=(message,), deliveries=(ended,))
 
 

@@ -138,7 +138,8 @@ def parked(inbound: InboundMail | InboundHook, reason: str, rules: Rules, now: d
             "",
         ]
     )
-    writes = notice.alarm(f"parked.{inbound.id}", subject, text, rules, now, facts.confirmations)
+    key = f"parked.{inbound.id}"
+    writes = notice.alarm(key, subject, text, rules, now, facts.confirmations, tokens=facts.fresh)
     if told and not any(address.same(told, a) for a in rules.alarm_to):
         one = notice.to_mailbox(f"{inbound.id}.parked", inbound.id, told, subject, text, rules, now)
         writes = writes.joined(one)

@@ -42,6 +42,8 @@ EMPLOYEE = "employee"  # the method of the entry that an employee's place in the
 JOB_SYSTEM = "job_system"  # of the entry that a mail makes of a sender who vouches
 MARKETING_METHODS = ("paper", "web", "keyword")  # in writing (47 CFR 64.1200(f)(9)): what marketing consent needs
 _BY_PERSON = ("paper", "web", "keyword", "verbal")  # a grant that somebody of the shop has looked at
+BY_MAIL = "mail"  # who recorded the STOP or START that a phone sent by its carrier's mail
+NOT_VERIFIED = "not verified"  # how the evidence of such an entry ends where nothing proves the phone
 
 
 def standing(entries: Sequence[Consent], brand: str) -> Standing:
@@ -49,7 +51,8 @@ def standing(entries: Sequence[Consent], brand: str) -> Standing:
 
     A STOP outlasts every later grant until the person's own START; a START lifts nothing but a STOP, a doubt about one
     and the block of the number that it was texted to.  Texts can arrive out of order, so what a START lifts is what is
-    older than itself, whichever was committed first; said in the same moment, the STOP stands.
+    older than itself, whichever was committed first; said in the same moment, the STOP stands.  A START by mail that
+    nothing proves lifts a STOP that came no better, and nothing else.
 
     Consent is given to a `brand`.  What ends it counts under every name that the shop has had: a person who said STOP
     does not know that the shop was renamed.
@@ -64,13 +67,20 @@ def standing(entries: Sequence[Consent], brand: str) -> Standing:
 
 
 def _lifted(entry: Consent, starts: Sequence[Consent]) -> bool:
+    newer = [s for s in starts if s.at > entry.at and (not _unverified(s) or _unverified(entry))]
     match entry.action:
         case "stop" | "suspend":
-            return any(start.at > entry.at for start in starts)
+            return bool(newer)
         case "block":
-            return any(start.at > entry.at and start.number in ("", entry.number) for start in starts)
+            return any(start.number in ("", entry.number) for start in newer)
         case _:
             return False
+
+
+def _unverified(entry: Consent) -> bool:
+    """Whether a STOP or START came by a mail that anybody may have written."""
+    by_mail = (entry.method, entry.recorded_by) == ("keyword", BY_MAIL)
+    return by_mail and entry.evidence.endswith(NOT_VERIFIED)
 
 
 def _after(state: Standing, entry: Consent) -> Standing:

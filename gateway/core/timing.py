@@ -24,11 +24,11 @@ def by_carrier(delivery: Delivery) -> bool:
 def falls_back_at(delivery: Delivery, rules: Rules) -> datetime | None:
     """When a carrier has had its time with a text, which then goes by the provider; None where that is not open.
 
-    It counts from when the text was let go, [policy] expires_after before it expires.
+    It counts from when the text was let go.
     """
     if not by_carrier(delivery) or not delivery.ways:
         return None
-    return delivery.expires_at - rules.policy.expires_after + rules.policy.fallback_after
+    return delivery.begun_at + rules.policy.fallback_after
 
 
 def decided(delivery: Delivery, rules: Rules, now: datetime) -> bool:

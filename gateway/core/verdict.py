@@ -36,7 +36,8 @@ def judge(
 ) -> Settlement:
     """The settlement of one attempt.  `delivery` is as `start` left it: fate sending, attempt counted.
 
-    `facts` are those that the attempt was decided on: the ledger, and a fresh token for a reply's other mailbox.
+    `facts` are those that the attempt was decided on: the ledger, and fresh tokens, the first for a reply's other
+    mailbox, the others for an alarm.
     """
     match outcome:
         case Accepted(remote_id=remote_id, note=note):
@@ -64,7 +65,7 @@ def _deferred(
 ) -> Settlement:
     other = gone.overtaking(delivery, message, facts, rules, now)
     if other is not None:
-        note = _joined(end.reason, gone.falls_back(delivery, other))
+        note = _joined(end.reason, gone.falls_back(delivery, other, facts))
         return settled(delivery, "deferred", Fate.FAILED, code=end.code, note=note, writes=Writes(deliveries=(other,)))
     due = timing.sooner(now + _pause(delivery, end), delivery, rules, now)
     again = _again(delivery, message, end, due, rules, now)
@@ -84,16 +85,24 @@ def overdue(
     other = gone.overtaking(delivery, message, facts, rules, now)
     if other is None:
         return None
-    note = _joined(delivery.note or why, gone.falls_back(delivery, other))
+    note = _joined(delivery.note or why, gone.falls_back(delivery, other, facts))
     return settled(delivery, "overdue", Fate.FAILED, code=delivery.code, note=note, writes=Writes(deliveries=(other,)))
 
 
 def superseded(delivery: Delivery, facts: Facts) -> Settlement | None:
-    """The end of a mail whose text goes another way as a whole; None = it does not, or that way has failed."""
+    """The end of a mail whose text goes another way as a whole, or has lost a part; None = it goes.
+
+    Where no other way lives, the loss of the part has been reported: the rest would be half a text.
+    """
     other = facts.deliveries.get(another.fallback_id(delivery))
-    if other is None or other.fate in BAD_ENDS:
+    if other is not None and other.fate not in BAD_ENDS:
+        return settled(delivery, "superseded", Fate.CANCELLED, note=f"the whole text goes by {other.courier}")
+    earlier = [facts.deliveries[one] for one in another.earlier_parts(delivery) if one in facts.deliveries]
+    lost = next((one for one in earlier if one.fate in BAD_ENDS), None)
+    if lost is None:
         return None
-    return settled(delivery, "superseded", Fate.CANCELLED, note=f"the whole text goes by {other.courier}")
+    note = f"an earlier part could not be sent: {lost.note}"
+    return settled(delivery, "superseded", Fate.CANCELLED, note=note)
 
 
 def _joined(reason: str, what: str) -> str:
@@ -153,18 +162,15 @@ def _late(
     begun = delivery.expires_at - notice.MAIL_EXPIRES  # it may have waited for an answer before it could go
     if message is None or again.fate is not Fate.WAITING or now - begun < rules.policy.fallback_after:
         return again
-    other = another.to_fallback(delivery, message, reason, _token(facts), facts, rules, now, late=True)
+    other = another.to_fallback(delivery, message, reason, facts.fresh, facts, rules, now, late=True)
     return replace(again, writes=again.writes.joined(other))
-
-
-def _token(facts: Facts) -> str:
-    return facts.fresh[0] if facts.fresh else ""
 
 
 def _refused(
     delivery: Delivery, message: Message | None, end: Refused, facts: Facts, rules: Rules, now: datetime
 ) -> Settlement:
-    writes = gone.noted(delivery, message, end.code, end.reason, mail_domain(delivery.to), facts, rules, now)
+    by = mail_domain(delivery.to)
+    writes = gone.noted(delivery, message, end.code, end.reason, by, facts, rules, now, facts.fresh[1:])
     if end.opted_out and delivery.phone is not None:
         writes = Writes(consents=(optout.entry(delivery, delivery.phone, end.code, facts, rules, now),))
     elif message is not None:
@@ -187,8 +193,11 @@ def _other_way(
         return Writes(deliveries=(linked,)), "goes without its pictures, with links to them"
     provider = gone.instead(delivery, message, facts, rules, now)
     if provider is not None:
-        return Writes(deliveries=(provider,)), gone.falls_back(delivery, provider)
-    other = another.to_fallback(delivery, message, end.reason, _token(facts), facts, rules, now)
+        return Writes(deliveries=(provider,)), gone.falls_back(delivery, provider, facts)
+    hastened = gone.hastened(delivery, end.reason, facts, now)
+    if hastened:
+        return Writes(moves=hastened), "the whole text goes by the provider"
+    other = another.to_fallback(delivery, message, end.reason, facts.fresh, facts, rules, now)
     return other, f"goes to {message.report_to}"
 
 
@@ -252,7 +261,8 @@ def over_budget(delivery: Delivery, rules: Rules, now: datetime, facts: Facts) -
     text = f"{why[0].upper()}{why[1:]}: its texts are held.\n\n"
     text += f"Send them: gateway queue release --sender {delivery.sender}\n"
     key = f"budget.{delivery.sender}.{day}"
-    told = notice.alarm(key, f"Texts of {delivery.sender} are held", text, rules, now, facts.confirmations)
+    subject, tokens = f"Texts of {delivery.sender} are held", facts.fresh[1:]
+    told = notice.alarm(key, subject, text, rules, now, facts.confirmations, tokens=tokens)
     return settled(delivery, "held", Fate.HELD, reason="budget", note=why, writes=told)
 
 

@@ -9,7 +9,7 @@ from gateway.core import gsm, notice, taste, template
 from gateway.core.address import ToConversation, ToPhone
 from gateway.core.admit import Choice, Texted
 from gateway.core.desk import Desk
-from gateway.core.enclosed import Enclosed, enclosed, linked, one_picture
+from gateway.core.enclosed import Enclosed, address, enclosed, linked, one_picture
 from gateway.core.intent import bare_subject
 from gateway.core.model import Picture
 from gateway.core.route import CarrierWay, ProviderWay, Way
@@ -29,6 +29,7 @@ class Load:
     parts: tuple[str, ...] = ()  # the texts of the mails to a carrier; () by the provider, and for a bare picture
     inside: Enclosed = field(default_factory=Enclosed)  # what goes by the provider
     picture: Picture | None = None  # what goes with the first mail to a carrier
+    kept: tuple[str, ...] = ()  # of that picture, for the ways after: its address, or its name where none is open
     left: tuple[str, ...] = ()  # what of the mail's files is left out, clauses for people
     unfit: bool = False  # the carrier's gateway is the problem: another way may do
 
@@ -74,7 +75,7 @@ def load(target: Texted, recipient: str, one: Choice, ident: str, talk: str, des
     first = Load(words=words, rule=one.rule)
     for n, way in enumerate(one.ways):
         if isinstance(way, CarrierWay):
-            found = _by_carrier(words, way, talk, desk)
+            found = _kept(_by_carrier(words, way, talk, desk), one.ways[n + 1 :], ident, desk, tokens)
         else:
             found = _by_provider(target, recipient, one, way, ident, desk, tokens)
         why = f"; {first.words.problem}; {way.rule}" if n else ""
@@ -103,6 +104,16 @@ def _by_carrier(words: Words, way: CarrierWay, talk: str, desk: Desk) -> Load:
     if isinstance(parts, Unfit):
         return Load(words=replace(words, problem=parts.problem), left=left, unfit=True)
     return Load(words=words, parts=parts, picture=picture, left=left)
+
+
+def _kept(found: Load, rest: tuple[Way, ...], ident: str, desk: Desk, tokens: Iterator[str]) -> Load:
+    """The load with its picture kept for the provider, to whom the text may fall back."""
+    paid = next((way for way in rest if isinstance(way, ProviderWay)), None)
+    if found.picture is None or paid is None or found.words.problem:
+        return found
+    files = enclosed([found.picture], paid.number, ident, desk.rules, desk.now, tokens).files
+    kept = tuple(address(file, desk.rules) for file in files) or (found.picture.name,)
+    return replace(found, inside=Enclosed(files=files), kept=kept)
 
 
 def _cut(words: Words, short: str) -> Words:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gateway.core.model import (
     Confirmation,
@@ -23,6 +23,7 @@ class MailParcel:
     rcpt_to: str
     data: bytes = field(repr=False)  # CRLF lines, complete header
     notify: str = ""  # RFC 3461, sent where the next hop offers DSN
+    pictures: tuple[str, ...] = ()  # of its text, for another way: public addresses, or names where nothing is kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +100,13 @@ class Delivery:
     conversational: bool = False  # an answer at r-: conversational consent is enough
     released: bool = False  # a person let it go over its budget
     ways: tuple[str, ...] = ()  # ways still open after this one: names of our numbers
+    # From when it was let go to expires_at; None = let go at due_at, and not stored yet.
+    lifetime: timedelta | None = field(default=None, compare=False)
+
+    @property
+    def begun_at(self) -> datetime:
+        """When it was let go: what its time counts from, whatever the configuration says by now."""
+        return self.due_at if self.lifetime is None else self.expires_at - self.lifetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

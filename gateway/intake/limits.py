@@ -71,11 +71,12 @@ class Crowd:
         """Lets a guest in; the answer is '', or the reason why he must stay outside.
 
         A known address (of a [[sender]]) may hold three quarters of all places: job software opens many connections,
-        and still cannot shut out the others.
+        and still cannot shut out the others.  Nor can strangers, however many: the last quarter is for known ones.
         """
         if self.stopping:
             return "stopping"
-        if len(self._guests) >= self._limits.connections:
+        most = self._limits.connections
+        if len(self._guests) >= (most if known else max(1, most * 3 // 4)):
             return "too many connections"
         places = self._limits.connections_per_address
         if known:

@@ -6,6 +6,8 @@ answered in its words; what cannot be stored now is a 4xx.
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Iterable
 
 from aiosmtpd.smtp import LoginPassword
@@ -115,11 +117,14 @@ class Session(Dialog):
         username = credentials.login.decode("utf-8", "replace")
         shown = "".join(c if c.isprintable() else "?" for c in username)[:100]
         throttle = self.terms.throttle
-        wait = throttle.wait(self.peer, username)
+        wait = throttle.wait(self.peer)
         if wait:
             # Not looked at: neither does it tell whether the password was right.
-            await self._no_login(shown, "throttled", f"454 4.7.0 Too many failed logins, try again in {wait:.0f} s")
+            await self._no_login(
+                shown, "throttled", f"454 4.7.0 Too many failed logins, try again in {math.ceil(wait)} s"
+            )
             return
+        await asyncio.sleep(throttle.pause(self.peer, username))
         try:
             name = await self.terms.host.login(self.peer, username, credentials.password)
         except SpoolUnavailable:

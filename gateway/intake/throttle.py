@@ -1,7 +1,8 @@
 """How long whoever guesses passwords must wait, whatever number of connections he opens.
 
-Counted are failures by address (of IPv6 its /64, which is one customer's) and by name, so that many addresses guessing
-at one name are slowed too.  An address that has logged in under a name is not held up by others' guesses at that name.
+Counted are failures by address (of IPv6 its /64, which is one customer's) and by name.  An address that guesses is
+turned away for a while.  A name at which many addresses guess has an owner too: tries at it are only held up for some
+seconds, and not at all from an address that has logged in under it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from ipaddress import IPv6Address, ip_address, ip_network
 
 BY_ADDRESS = 5  # failures that cost nothing
 BY_NAME = 20
-LONGEST = 900.0  # seconds
+LONGEST = 900.0  # seconds, for an address
+LONGEST_PAUSE = 5.0  # seconds, at a name: its owner may be a machine that gives up soon
 FORGOTTEN = 3600.0  # seconds after the last failure
 MOST = 10_000  # addresses and names that are remembered; the one that failed longest ago is forgotten first
 
@@ -33,13 +35,20 @@ class Throttle:
         self._records: dict[Key, _Record] = {}  # that which failed last is last
         self._welcome: dict[tuple[str, str], None] = {}  # (address, name) that logged in, the newest last
 
-    def wait(self, peer: str, name: str) -> float:
-        """Seconds until the next try may be made; 0 = now."""
-        address = _network(peer)
-        waits = [self._left(("address", address), BY_ADDRESS)]
-        if (address, name) not in self._welcome:
-            waits.append(self._left(("name", name), BY_NAME))
-        return max(waits)
+    def wait(self, peer: str) -> float:
+        """Seconds until the address may try again; 0 = now."""
+        record = self._records.get(("address", _network(peer)))
+        if record is None or record.failures < BY_ADDRESS:
+            return 0.0
+        return max(0.0, record.at + _doubled(record.failures - BY_ADDRESS, LONGEST) - self._clock())
+
+    def pause(self, peer: str, name: str) -> float:
+        """Seconds for which a try at that name is held up before it is looked at."""
+        record = self._records.get(("name", name))
+        if record is None or record.failures < BY_NAME or (_network(peer), name) in self._welcome:
+            return 0.0
+        stale = self._clock() - record.at > FORGOTTEN
+        return 0.0 if stale else _doubled(record.failures - BY_NAME, LONGEST_PAUSE)
 
     def failed(self, peer: str, name: str) -> None:
         """Counts a wrong password."""
@@ -60,12 +69,9 @@ class Throttle:
         while len(self._welcome) > MOST:
             self._welcome.pop(next(iter(self._welcome)))
 
-    def _left(self, key: Key, free: int) -> float:
-        record = self._records.get(key)
-        if record is None or record.failures < free:
-            return 0.0
-        pause = min(2.0 ** min(record.failures - free, 20), LONGEST)
-        return max(0.0, record.at + pause - self._clock())
+
+def _doubled(times: int, most: float) -> float:
+    return min(2.0 ** min(times, 20), most)
 
 
 def _network(peer: str) -> str:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import apsw
 
-from gateway.core.model import BAD_ENDS, Consent, Inbound, InboundMail
+from gateway.core.model import Consent, Inbound, InboundMail
 from gateway.ports import Fingerprint, SpoolUnavailable, Stored
 from gateway.spool.rows import INBOUND, consent_row, every, inbound_of, inbound_row, one, span, stamp
 
@@ -26,9 +26,11 @@ INSERT INTO fingerprint (digest, recipient, at, inbound) VALUES (?, ?, ?, ?) ON 
   UPDATE SET at = excluded.at, inbound = excluded.inbound
 """
 _PLANNED = "SELECT planned_at, parked FROM inbound WHERE id = ?"
-# By message_inbound, then delivery_message.
-_FATES = """
-SELECT m.recipient, m.kind, d.fate FROM message AS m JOIN delivery AS d ON d.message = m.id WHERE m.inbound = ?
+# By message_inbound, then delivery_message.  The number behind a message's id is the way: a carrier's text may be
+# several mails, "m1.1.1" and "m1.1.1-2", of which one that ended badly is the end of all.
+_WAYS = """
+SELECT m.recipient, m.kind, max(d.fate IN ('failed', 'refused', 'expired', 'cancelled')) FROM message AS m JOIN delivery
+  AS d ON d.message = m.id WHERE m.inbound = ? GROUP BY m.id, CAST(substr(d.id, length(m.id) + 2) AS INTEGER)
 """
 _ENTER = """
 INSERT INTO consent (id, brand, phone, at, action, klass, method, evidence, disclosure, recorded_by, raw,
@@ -106,7 +108,7 @@ def _firsts(connection: apsw.Connection, mail: InboundMail, prints: Sequence[Fin
 
 
 def _counts(connection: apsw.Connection, first: str, recipient: str) -> bool:
-    """Whether a first mail is not planned yet, or made a delivery that did not end badly.
+    """Whether a first mail is not planned yet, or a way was found for it that did not end badly.
 
     What was parked brought nobody anything, also after a person gave it up: the same mail again may fare better.  A
     recipient without a delivery of his own was joined to another one of the same mail, whose fates then speak.
@@ -117,9 +119,9 @@ def _counts(connection: apsw.Connection, first: str, recipient: str) -> bool:
     planned_at, parked = row
     if planned_at is None or parked:
         return planned_at is None
-    fates = [(to.lower(), fate) for to, kind, fate in every(connection, _FATES, (first,)) if kind not in _REMARKS]
-    own = [fate for to, fate in fates if to == recipient] or [fate for _, fate in fates]
-    return any(fate not in BAD_ENDS for fate in own)
+    ways = [(to.lower(), lost) for to, kind, lost in every(connection, _WAYS, (first,)) if kind not in _REMARKS]
+    own = [lost for to, lost in ways if to == recipient] or [lost for _, lost in ways]
+    return not all(own)
 
 
 def unplanned(connection: apsw.Connection, limit: int, now: int, lease_until: int) -> list[Inbound]:

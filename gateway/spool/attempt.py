@@ -11,7 +11,7 @@ from gateway.core.model import Fate
 from gateway.core.work import Delivery, Settlement
 from gateway.ports import Budget, Committed, Recovered, Started
 from gateway.spool.commit import apply
-from gateway.spool.due import heads
+from gateway.spool.due import hasten_behind, heads, put_off_behind
 from gateway.spool.recent import WELL, introduce
 from gateway.spool.remote import Bound, bind, owner
 from gateway.spool.rows import Row, every, maybe_stamp, one, span, stamp
@@ -43,7 +43,7 @@ INSERT INTO spent (sender, period, segments, alarmed) VALUES (?, ?, ?, ?) ON CON
 """
 _REFUND = "UPDATE spent SET segments = max(0, segments - ?) WHERE sender = ? AND period = ?"
 _RUNNING = """
-SELECT fate, attempt, courier, lane, remote_id, posted_at, resends, charged, sender, segments, due_at FROM
+SELECT fate, attempt, courier, lane, remote_id, posted_at, resends, charged, sender, segments, due_at, number FROM
   delivery WHERE id = ?
 """
 _SETTLE = """
@@ -137,7 +137,7 @@ def settle(connection: apsw.Connection, s: Settlement, now: datetime, lease_unti
     if not running and not _first_end(connection, s):
         return Committed(done=False)
     if running:
-        _end(connection, s, row)
+        _end(connection, s, row, now)
     bound = bind(connection, courier, s.remote_id, s.delivery, known=known) if s.remote_id else Bound()
     if bound.other:
         connection.execute(_REMARK, (f" ({s.remote_id} belongs to {bound.other})", s.delivery))
@@ -163,7 +163,7 @@ def _first_end(connection: apsw.Connection, s: Settlement) -> bool:
     return s.outcome in ENDS and one(connection, _HAS_ENDED, (s.delivery, s.attempt)) is None
 
 
-def _end(connection: apsw.Connection, s: Settlement, row: Row) -> None:
+def _end(connection: apsw.Connection, s: Settlement, row: Row, now: datetime) -> None:
     due_at = row[10] if s.due_at is None else stamp(s.due_at)
     refund = s.outcome in _NOT_TAKEN and row[7] != ""
     if refund:  # what was proven not taken costs nothing
@@ -173,6 +173,16 @@ def _end(connection: apsw.Connection, s: Settlement, row: Row) -> None:
     connection.execute(
         _SETTLE, (s.fate.value, due_at, s.reason, s.code, s.note, s.lookups, resends, int(refund), s.delivery)
     )
+    if row[11].startswith("@"):
+        _lead(connection, s, due_at, now)
+
+
+def _lead(connection: apsw.Connection, s: Settlement, due_at: int, now: datetime) -> None:
+    """The further mails of a carrier's text follow this one."""
+    if s.fate is Fate.WAITING:
+        put_off_behind(connection, s.delivery, due_at)
+    else:
+        hasten_behind(connection, s.delivery, stamp(now))
 
 
 def _remember(connection: apsw.Connection, s: Settlement, posted_at: int | None, now: datetime) -> None:

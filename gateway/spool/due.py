@@ -55,6 +55,19 @@ _GIVE_BACK = """
 UPDATE delivery SET due_at = ?, reason = CASE fate WHEN 'waiting' THEN ? ELSE reason END, expires_at =
   coalesce(?, expires_at), lease_until = NULL WHERE id = ? AND fate IN ('waiting', 'unknown')
 """
+# By the unique index of id, then delivery_lane.  Only a carrier's text is several mails.
+_BEHIND = """
+UPDATE delivery INDEXED BY delivery_lane SET due_at = :due FROM delivery AS h WHERE h.id = :head AND h.number LIKE '@%'
+  AND delivery.lane = h.lane AND delivery.seq > h.seq AND delivery.fate IN ('waiting', 'sending', 'unknown')
+  AND delivery.fate = 'waiting'
+"""
+_PUT_OFF = _BEHIND + " AND delivery.due_at < :due"
+_HASTEN = _BEHIND + " AND delivery.due_at > :due"
+# By delivery_due, for one number or for all that begin with "@".
+_RESUME = """
+UPDATE delivery INDEXED BY delivery_due SET due_at = min(due_at, :at) WHERE fate IN ('waiting', 'unknown') AND
+  fate = 'waiting' AND number BETWEEN :first AND :last AND reason = 'paused' RETURNING number
+"""
 MOST_BYTES = 32 << 20  # of mails in one answer; the last one may go over it
 
 
@@ -107,6 +120,26 @@ def give_back(
 ) -> None:
     """Ends the lease of what has not been started, perhaps with a new end; what is being looked up stays so."""
     connection.execute(_GIVE_BACK, (stamp(due_at), reason, maybe_stamp(expires_at), delivery))
+    put_off_behind(connection, delivery, stamp(due_at))
+
+
+def resume(connection: apsw.Connection, at: datetime, number: str) -> tuple[str, ...]:
+    """Makes what a breaker holds due at `at`, or sooner: of one number, or "" of all; the numbers that it is of."""
+    bindings = {"at": stamp(at), "first": number or "@", "last": number or "@~"}
+    return tuple({row[0] for row in every(connection, _RESUME, bindings)})
+
+
+def put_off_behind(connection: apsw.Connection, head: str, due_at: int) -> None:
+    """Lets the further mails of a carrier's text wait as long as the one before them.
+
+    What is due and stands behind another one would be stepped over by every claim.
+    """
+    connection.execute(_PUT_OFF, {"head": head, "due": due_at})
+
+
+def hasten_behind(connection: apsw.Connection, head: str, now: int) -> None:
+    """Lets the further mails of a carrier's text go on: the one before them has ended, or goes sooner."""
+    connection.execute(_HASTEN, {"head": head, "due": now})
 
 
 def _pairs(connection: apsw.Connection) -> Iterator[tuple[str, int]]:

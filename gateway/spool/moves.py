@@ -9,6 +9,7 @@ import apsw
 
 from gateway.core.model import BAD_ENDS, Fate
 from gateway.core.work import Move
+from gateway.spool.due import hasten_behind
 from gateway.spool.recent import WELL, forget, introduce
 from gateway.spool.remote import Bound, bind
 from gateway.spool.rows import one, stamp
@@ -25,8 +26,8 @@ COMMANDS = {
 BUDGET = "budget"  # the reason of what is held because its budget is used up
 
 _WAS = """
-SELECT fate, attempt, courier, lane, parcel IS NULL, remote_id, expires_at, lifetime, reason FROM delivery WHERE
-  id = ?
+SELECT fate, attempt, courier, lane, parcel IS NULL, remote_id, expires_at, lifetime, reason, number FROM delivery
+  WHERE id = ?
 """
 _RECEIPT = """
 INSERT INTO receipt (delivery, inbound, at, source, fate, code, note, remote_id, changed) VALUES (?, ?, ?, ?, ?,
@@ -91,7 +92,7 @@ def apply_move(connection: apsw.Connection, move: Move, inbound: str, now: datet
     row = one(connection, _WAS, (move.delivery,))
     if row is None:
         return Moved(lane="", changed=False)
-    fate, attempt, courier, lane, empty, remote_id, expires_at, lifetime, reason = row
+    fate, attempt, courier, lane, empty, remote_id, expires_at, lifetime, reason, number = row
     changed = may_move(Fate(fate), attempt, move) and not (move.fate is Fate.WAITING and empty)
     hastened = _hastens(move) and fate == Fate.WAITING
     receipt = (move.delivery, inbound, stamp(now), move.source, move.fate.value, move.code, move.note, move.remote_id)
@@ -112,4 +113,6 @@ def apply_move(connection: apsw.Connection, move: Move, inbound: str, now: datet
         introduce(connection, move.delivery, now)
     elif changed and move.fate in BAD_ENDS and move.source not in COMMANDS:
         forget(connection, move.delivery)
+    if (changed or hastened) and number.startswith("@"):
+        hasten_behind(connection, move.delivery, stamp(move.due_at or now))
     return Moved(lane=lane, changed=changed, touched=changed or hastened, doubled=bound.doubled)

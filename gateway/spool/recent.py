@@ -36,13 +36,17 @@ SELECT 1 FROM delivery INDEXED BY delivery_held WHERE lane IN (?, ?) AND fate = 
   LIMIT 1
 """
 # By message_phone, then delivery_message.  A phone's older story is not walked through to find less than 100.  A
-# question by mail has the phone that it is about, its delivery has none.
+# question by mail has the phone that it is about, its delivery has none.  What counts is the last way of which no part
+# ended badly, else the last end: see accept.py.
 _SAID = """
-SELECT newest.kind, newest.sender, newest.text, newest.rule, newest.at, d.fate FROM (SELECT seq, id, kind, sender,
-  text, rule, at FROM message INDEXED BY message_phone WHERE phone = ? ORDER BY seq DESC LIMIT 1000) AS newest CROSS
-  JOIN delivery AS d ON d.seq = (SELECT max(l.seq) FROM delivery AS l WHERE l.message = newest.id) WHERE newest.at > ?
-  AND (newest.kind IN ('text', 'answer', 'confirmation') OR (newest.kind = 'question' AND d.phone IS NOT NULL)) ORDER
-  BY newest.seq DESC LIMIT ?
+SELECT newest.kind, newest.sender, newest.text, newest.rule, newest.at, d.fate, newest.conversation FROM (SELECT seq,
+  id, kind, sender, text, rule, at, conversation FROM message INDEXED BY message_phone WHERE phone = ? ORDER BY seq
+  DESC LIMIT 1000) AS newest CROSS JOIN delivery AS d ON d.seq = coalesce((SELECT max(l.seq) FROM delivery AS l WHERE
+  l.message = newest.id GROUP BY CAST(substr(l.id, length(newest.id) + 2) AS INTEGER) HAVING NOT max(l.fate IN
+  ('failed', 'refused', 'expired', 'cancelled')) ORDER BY 1 DESC LIMIT 1), (SELECT max(l.seq) FROM delivery AS l WHERE
+  l.message = newest.id AND l.fate IN ('failed', 'refused', 'expired', 'cancelled'))) WHERE newest.at > ? AND
+  (newest.kind IN ('text', 'answer', 'confirmation') OR (newest.kind = 'question' AND d.phone IS NOT NULL)) ORDER BY
+  newest.seq DESC LIMIT ?
 """
 # By message_at: the newest 10,000 of all senders bound what a flood costs.
 _FLOOD = """
@@ -74,11 +78,11 @@ def _introduced(connection: apsw.Connection, number: str, phone: Phone) -> bool:
 
 
 def said(connection: apsw.Connection, phone: Phone, now: datetime) -> tuple[Said, ...]:
-    """Our texts to a phone within SAID_FOR, newest first, at most MOST_SAID, with the fate of the last way taken."""
+    """Our texts to a phone within SAID_FOR, newest first, at most MOST_SAID, with the fate of the last living way."""
     rows = every(connection, _SAID, (phone, stamp(now - SAID_FOR), MOST_SAID))
     return tuple(
-        Said(kind=Kind(kind), sender=sender, text=text, rule=rule, at=moment(at), fate=Fate(fate))
-        for kind, sender, text, rule, at, fate in rows
+        Said(kind=Kind(kind), sender=sender, text=text, rule=rule, at=moment(at), fate=Fate(fate), conversation=talk)
+        for kind, sender, text, rule, at, fate, talk in rows
     )
 
 

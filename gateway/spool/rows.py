@@ -90,7 +90,7 @@ def packed(value: object) -> str:
 
 
 INBOUND = """
-SELECT i.seq, i.id, i.at, i.kind, i.door, i.peer, i.sender, i.envelope, i.proven, r.raw FROM inbound AS i
+SELECT i.seq, i.id, i.at, i.kind, i.door, i.peer, i.sender, i.phone, i.envelope, i.proven, r.raw FROM inbound AS i
   JOIN raw AS r ON r.inbound = i.seq
 """
 
@@ -106,7 +106,7 @@ def inbound_row(inbound: Inbound) -> Row:
             inbound.door.value,
             inbound.peer,
             inbound.sender,
-            None,
+            inbound.phone,
             _envelope(inbound.envelope),
             inbound.proven,
         )
@@ -116,7 +116,7 @@ def inbound_row(inbound: Inbound) -> Row:
 
 def inbound_of(row: Row) -> Inbound:
     """Reads a row of INBOUND."""
-    _, id_, at, kind, door, peer, sender, envelope, proven, raw = row
+    _, id_, at, kind, door, peer, sender, phone, envelope, proven, raw = row
     read = json.loads(envelope)
     if kind == "hook":
         return InboundHook(id=id_, at=moment(at), provider=peer, event=_event_of(read), raw=raw)
@@ -130,6 +130,7 @@ def inbound_of(row: Row) -> Inbound:
         envelope=Envelope(recipients=recipients, **read),
         raw=raw,
         proven=proven,
+        phone=phone,
     )
 
 
@@ -178,12 +179,12 @@ def message_of(row: Row) -> Message:
 DELIVERY = """
 SELECT d.id, d.message, d.kind, d.courier, d.lane, d.number, d."to", d.phone, d.person, d.sender, d.segments,
   d.fate, d.reason, d.priority, d.due_at, d.expires_at, d.attempt, d.posted_at, d.lookups, d.resends, d.remote_id,
-  d.code, d.note, d.bounce, d.conversational, d.released, d.ways, d.parcel, d.data FROM delivery AS d
+  d.code, d.note, d.bounce, d.conversational, d.released, d.ways, d.parcel, d.data, d.lifetime FROM delivery AS d
 """
 
 
 def delivery_row(d: Delivery) -> Row:
-    """The columns of DELIVERY, then the lifetime."""
+    """The columns of DELIVERY."""
     parcel, body = _parcel(d.parcel)
     due_at, expires_at = stamp(d.due_at), stamp(d.expires_at)
     route = (d.id, d.message, d.kind.value, d.courier, d.lane, d.number, d.to, d.phone, d.person, d.sender, d.segments)
@@ -199,7 +200,7 @@ def delivery_row(d: Delivery) -> Row:
         d.resends,
     )
     said = (d.remote_id, d.code, d.note, d.bounce, int(d.conversational), int(d.released))
-    return *route, *state, *said, packed(d.ways), parcel, body, expires_at - due_at
+    return *route, *state, *said, packed(d.ways), parcel, body, span(d.expires_at - d.begun_at)
 
 
 def delivery_of(row: Row) -> Delivery:
@@ -208,14 +209,16 @@ def delivery_of(row: Row) -> Delivery:
     parcel = _parcel_of(fields["parcel"], fields.pop("data"))
     values = {"kind": Kind(fields["kind"]), "fate": Fate(fields["fate"]), "ways": tuple(json.loads(fields["ways"]))}
     flags = {name: bool(fields[name]) for name in ("conversational", "released")}
-    return Delivery(**{**fields, **values, **flags, "parcel": parcel})
+    lifetime = timedelta(microseconds=fields["lifetime"])
+    return Delivery(**{**fields, **values, **flags, "parcel": parcel, "lifetime": lifetime})
 
 
 def _parcel(parcel: Parcel | None) -> tuple[str | None, bytes | None]:
     if parcel is None:
         return None, None
     if isinstance(parcel, MailParcel):
-        return packed({"mail_from": parcel.mail_from, "rcpt_to": parcel.rcpt_to, "notify": parcel.notify}), parcel.data
+        mail = {"mail_from": parcel.mail_from, "rcpt_to": parcel.rcpt_to, "notify": parcel.notify}
+        return packed({**mail, "pictures": parcel.pictures} if parcel.pictures else mail), parcel.data
     fields = {"number": parcel.number, "service": parcel.service, "to": parcel.to, "body": parcel.body}
     return packed({**fields, "validity_seconds": parcel.validity_seconds, "media": parcel.media}), None
 
@@ -225,7 +228,7 @@ def _parcel_of(parcel: str | None, body: bytes | None) -> Parcel | None:
         return None
     fields = json.loads(parcel)
     if body is not None:
-        return MailParcel(data=body, **fields)
+        return MailParcel(data=body, **{**fields, "pictures": tuple(fields.get("pictures", ()))})
     # A row from before texts had pictures names none.
     return TextParcel(**{**fields, "media": tuple(fields.get("media", ()))})
 

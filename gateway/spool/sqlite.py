@@ -22,7 +22,7 @@ from gateway.core.model import Confirmation, Consent, Inbound, MediaFile
 from gateway.core.work import Delivery, Plan, Settlement, Writes
 from gateway.events import emit
 from gateway.ports import Budget, Clock, Committed, Fingerprint, Recovered, SpoolUnavailable, Started, Stored
-from gateway.spool import accept, attempt, commit, copy, database, due, gather, marks, media, purge, views
+from gateway.spool import accept, attempt, commit, copy, database, due, gather, marks, media, purge, shift, views
 from gateway.spool.clerk import Clerk
 from gateway.spool.rows import Shown, stamp
 
@@ -150,6 +150,14 @@ class SqliteSpool:
     async def release(self, delivery: str, due_at: datetime, reason: str, expires_at: datetime | None = None) -> None:
         """See ports.Spool."""
         await self._write(lambda connection: due.give_back(connection, delivery, due_at, reason, expires_at))
+
+    async def resume(self, at: datetime, number: str = "") -> tuple[str, ...]:
+        """See ports.Spool."""
+        return await self._write(lambda connection: due.resume(connection, at, number))
+
+    async def set_back(self, by: timedelta) -> int:
+        """See ports.Spool."""
+        return await self._write(lambda connection: shift.set_back(connection, by))
 
     async def purge(self, now: datetime, keep_days: Mapping[str, int], limit: int) -> int:
         """See ports.Spool, and purge.py for the keys of `keep_days`; `limit` bounds each kind of row."""

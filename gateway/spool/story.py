@@ -2,13 +2,17 @@
 
 A story is a list of dicts in the order of time.  Each has `what` (inbound | message | delivery | consent | question |
 confirmation) and `at`; an inbound has its `envelope` (of a mail) or `event` (of a hook) as a dict, a delivery its
-`attempts` and `receipts`, a question its `answer` ("" until `answered_at`).
+`attempts` and `receipts`, and its `text` where it is one of several parts, a question its `answer` ("" until
+`answered_at`).
 """
 
 from __future__ import annotations
 
+import email
 import json
 from collections.abc import Iterable
+from datetime import datetime
+from email.policy import default
 
 import apsw
 
@@ -54,6 +58,21 @@ SELECT a.id FROM message AS m JOIN message AS a ON a.conversation = m.conversati
   m.conversation <> '' AND a.conversation <> '' AND a.kind = 'reply' ORDER BY a.seq DESC LIMIT 20
 """
 _INBOUNDS_OF_PHONE = "SELECT id FROM inbound WHERE phone = ? ORDER BY seq DESC LIMIT ?"
+_OF_CONVERSATION = """
+SELECT id FROM message WHERE conversation = ? AND conversation <> '' ORDER BY seq DESC LIMIT 20
+"""
+_MESSAGE_OF_BOUNCE = "SELECT message FROM delivery WHERE bounce = ? AND bounce <> ''"
+_ASKED_ABOUT = "SELECT phone FROM question WHERE id = ?"
+# By message_at: a question and what asks it were made at the same microsecond.
+_ASKED_BY = """
+SELECT m.id FROM question AS q CROSS JOIN message AS m INDEXED BY message_at ON m.at = q.asked_at WHERE q.id = ? AND
+  m.kind IN ('question', 'text') AND (m.phone IS NULL OR m.phone = q.phone) ORDER BY m.seq LIMIT 20
+"""
+_WAITING_FOR = """
+SELECT d.message FROM question AS q CROSS JOIN json_each(q.deliveries) CROSS JOIN delivery AS d ON d.id =
+  json_each.value WHERE q.id = ?
+"""
+_DATA = "SELECT data FROM delivery WHERE id = ? AND data IS NOT NULL"
 _INBOUND_OF_MESSAGE = "SELECT inbound FROM message WHERE id = ? AND inbound <> ''"
 _MESSAGE_OF_DELIVERY = "SELECT message FROM delivery WHERE id = ?"
 _DELIVERIES = "SELECT id FROM delivery WHERE message = ? ORDER BY seq"
@@ -81,7 +100,8 @@ def story(
     person: str = "",
     limit: int = 20,
 ) -> list[Shown]:
-    """Everything about one id (of an inbound, message, delivery, or of the provider), or the newest about one phone.
+    """Everything about one id (of an inbound, message, delivery, conversation, question or b- address, or of the
+    provider), or the newest about one phone.
 
     [] when nothing is known by that id.  A phone's story holds at most `limit` messages and texts that it wrote;
     `person` is the employee whose phone it is, "" = nobody's.
@@ -93,7 +113,7 @@ def story(
     if id is None:
         raise TypeError("a story is about an id or a phone")
     messages, inbounds = _about(connection, id)
-    return _told(connection, messages, inbounds, set(), set())
+    return _told(connection, messages, inbounds, set(_names(connection, _ASKED_ABOUT, (id,))), set())
 
 
 def _about(connection: apsw.Connection, id_: str) -> tuple[list[str], list[str]]:
@@ -104,6 +124,8 @@ def _about(connection: apsw.Connection, id_: str) -> tuple[list[str], list[str]]
     deliveries += [d for i in inbounds for d in _names(connection, _TOLD_BY, (i,))]
     messages = [id_] if one(connection, _MESSAGE, (id_,)) else []
     messages += [m for d in deliveries for m in _names(connection, _MESSAGE_OF_DELIVERY, (d,))]
+    by_token = (_OF_CONVERSATION, _MESSAGE_OF_BOUNCE, _ASKED_BY, _WAITING_FOR)
+    messages += [m for sql in by_token for m in _names(connection, sql, (id_,))]
     inbounds += [i for m in messages for i in _names(connection, _INBOUND_OF_MESSAGE, (m,))]
     messages += [m for i in inbounds for m in _names(connection, _MESSAGES_OF_INBOUND, (i,))]
     answers = [a for m in dict.fromkeys(messages) for a in _names(connection, _ANSWERS, (m,))]
@@ -115,9 +137,7 @@ def _told(
 ) -> list[Shown]:
     """The rows of it all in the order of time; at the same time a cause stands before what it caused."""
     told = [row for m in dict.fromkeys(messages) for row in shown(connection, _MESSAGE, (m,))]
-    sent = [
-        row for m in told for d in _names(connection, _DELIVERIES, (m["id"],)) for row in delivery(connection, id=d)
-    ]
+    sent = [row for m in told for row in _sent(connection, m["id"])]
     hooks = [i for row in sent for i in _names(connection, _TOLD_ABOUT, (row["id"],))]
     causes = [row["inbound"] for row in told]
     came = [row for i in dict.fromkeys([*inbounds, *causes, *hooks]) for row in shown(connection, _INBOUND, (i,))]
@@ -133,9 +153,43 @@ def _told(
     return sorted([*came, *entries, *told, *sent, *asked, *proven], key=_when)
 
 
+def _sent(connection: apsw.Connection, message: str) -> list[Shown]:
+    """The deliveries of a message; where several mails bring one text, each with its part of the words."""
+    rows = [row for d in _names(connection, _DELIVERIES, (message,)) for row in delivery(connection, id=d)]
+    for row in rows:
+        before = [r for r in rows if _way(r) < _way(row)]
+        if before:
+            row["at"] = _begun(row, before)
+        if sum(_way(r) == _way(row) for r in rows) > 1:
+            found = one(connection, _DATA, (row["id"],))
+            row["text"] = _words(found[0]) if found else ""
+    return rows
+
+
+def _way(row: Shown) -> int:
+    """Which way of its message a delivery is: parts of one text are one way."""
+    number = str(row["id"]).rpartition(".")[2].partition("-")[0]
+    return int(number) if number.isdecimal() else 0
+
+
+def _begun(row: Shown, before: list[Shown]) -> str:
+    """When another way was taken: when it set out, or at the last word on the ways before it, which led to it."""
+    starts = [a["started_at"] for a in row["attempts"]] or ([row["posted_at"]] if row["posted_at"] else [])
+    if starts:
+        return str(min(starts, key=datetime.fromisoformat))
+    ends = [a["ended_at"] for r in before for a in r["attempts"]] + [t["at"] for r in before for t in r["receipts"]]
+    return str(max([row["at"], *ends], key=datetime.fromisoformat))
+
+
+def _words(data: bytes) -> str:
+    """The text in a mail of ours."""
+    body = email.message_from_bytes(data, policy=default).get_body(("plain",))
+    return str(body.get_content()).strip() if body is not None else ""
+
+
 def _names(connection: apsw.Connection, sql: str, bindings: apsw.Bindings) -> list[str]:
     return [str(row[0]) for row in every(connection, sql, bindings)]
 
 
-def _when(row: Shown) -> str:
-    return str(row["at"])
+def _when(row: Shown) -> datetime:
+    return datetime.fromisoformat(row["at"])

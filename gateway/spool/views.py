@@ -36,9 +36,11 @@ LIMIT = 1000
 
 _QUEUE_COLUMNS = """
 SELECT d.id, d.message, d."to", d.courier, d.fate, d.attempt AS attempts, d.due_at, d.code, d.note, d.kind,
-  d.sender, d.reason, d.expires_at FROM delivery AS d
+  coalesce(nullif(d.sender, ''), m.sender, '') AS sender, d.reason, d.expires_at FROM delivery AS d LEFT JOIN message
+  AS m ON m.id = d.message
 """
-# By delivery_fate; the few unfinished rows are sorted after they were found.
+# By delivery_fate; the few unfinished rows are sorted after they were found.  What costs nothing has no sender whose
+# budget pays: its mail's sender is shown.
 _UNFINISHED = (
     _QUEUE_COLUMNS
     + " WHERE d.fate IN ('waiting', 'sending', 'unknown', 'held') ORDER BY d.seq LIMIT :limit OFFSET :offset"

@@ -37,11 +37,14 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def loaded(tmp_path: Path) -> Loader:
-    """Loads the base with `top` and `tables` added; or with `whole` instead of the base."""
+    """Loads the base with `top` and `tables` added, `public` with the door to the internet; or `whole` in its place."""
 
-    def loader(*, top: str = "", tables: str = "", whole: str = "", secrets: bool = True) -> Config:
+    def loader(
+        *, top: str = "", tables: str = "", whole: str = "", public: bool = False, secrets: bool = True
+    ) -> Config:
         path = tmp_path / "config.toml"
-        path.write_text(whole or TOP + top + TABLES + tables, encoding="utf-8")
+        base = TABLES.replace("[relay]", 'listen_public = ["127.0.0.1:0"]\n[relay]') if public else TABLES
+        path.write_text(whole or TOP + top + base + tables, encoding="utf-8")
         return load(path, secrets=secrets)
 
     return loader

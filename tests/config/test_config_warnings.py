@@ -161,6 +161,71 @@ address = "{national}@maybe.example"
 status = "unverified"
 """)
 
-    config = loaded(tables=f'{paid}[[employee]]\nname = "alice"\nphone = "202-555-0101"\n{employee}\n')
+    config = loaded(tables=f'{paid}[[employee]]\nname = "alice"\nphone = "202-555-0101"\n{employee}\n', public=True)
 
     assert texts(config) == expected
+
+
+LATE = "policy.fallback_after is no shorter than expires_after: no late text to an employee falls back"
+
+
+@pytest.mark.parametrize(
+    ("tables", "expected"),
+    [
+        pytest.param('expires_after = "15 min"', [LATE], id="as long"),
+        pytest.param('fallback_after = "5 h"', [LATE], id="longer"),
+        pytest.param('expires_after = "16 min"', [], id="shorter"),
+    ],
+)
+def test_a_fallback_that_comes_after_all_is_over_is_a_warning(loaded: Loader, tables: str, expected: list[str]) -> None:
+    paid = f'{NUMBER}{TWILIO}[[employee]]\nname = "alice"\nphone = "202-555-0101"\ncarrier = "verizon"\n'
+
+    assert texts(loaded(tables=f"{paid}[policy]\n{tables}\n", public=True)) == expected
+    without = paid.replace(NUMBER + TWILIO, "")
+    assert texts(loaded(tables=f"{without}fallback = 'none'\n[policy]\n{tables}\n", public=True)) == []
+
+
+CLOSED = "bounces and answers from {} cannot come in without [smtp] listen_public"
+
+
+@pytest.mark.parametrize(
+    ("carriers", "expected"),
+    [
+        pytest.param(["att"], [], id="closed"),
+        pytest.param([""], [], id="by the provider"),
+        pytest.param(["verizon"], [CLOSED.format("the carrier of one0")], id="one"),
+        pytest.param(["verizon", "", "verizon"], [CLOSED.format("the carriers of 2 employees")], id="several"),
+    ],
+)
+def test_what_carriers_send_back_needs_a_way_in(loaded: Loader, carriers: list[str], expected: list[str]) -> None:
+    people = "".join(
+        f'[[employee]]\nname = "one{n}"\nphone = "202-555-011{n}"\n' + (f'carrier = "{name}"\n' if name else "")
+        for n, name in enumerate(carriers)
+    )
+    found = loaded(tables=NUMBER + TWILIO + people).warnings
+
+    assert expected == [w.text for w in found if "listen_public" in w.text]
+    assert all("an MX record for sms.example.com" in w.remedy for w in found if "listen_public" in w.text)
+    assert not any("listen_public" in text for text in texts(loaded(tables=NUMBER + TWILIO + people, public=True)))
+
+
+def test_with_one_sender_what_carriers_send_back_goes_to_its_mailbox(loaded: Loader) -> None:
+    whole = """
+domain = "sms.example.com"
+alarm_to = ["admin@example.com"]
+[smtp]
+listen = ["127.0.0.1:0"]
+[relay]
+host = "127.0.0.1"
+tls = "off"
+sender = "texts@example.com"
+[[sender]]
+name = "jobs"
+networks = ["192.0.2.10"]
+[[employee]]
+name = "alice"
+phone = "202-555-0111"
+carrier = "verizon"
+"""
+
+    assert [] == [text for text in texts(loaded(whole=whole)) if "listen_public" in text]

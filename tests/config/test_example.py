@@ -82,7 +82,10 @@ def test_the_example_loads_with_everything_uncommented(loaded: Loader, tmp_path:
     assert config.rules.groups == {"techs": ("alice", "bob")}
     assert config.rules.providers == {"twilio", "flowroute"}
     assert [rule.template for rule in config.rules.rules] == ["ready"]
-    assert [w.text for w in config.warnings] == ["[flowroute] is configured, but there is no [[number]] to text from"]
+    assert [w.text for w in config.warnings] == [
+        "bounces and answers from the carrier of alice cannot come in without [smtp] listen_public",
+        "[flowroute] is configured, but there is no [[number]] to text from",
+    ]
 
 
 def test_the_page_has_every_key_in_the_table_of_its_section() -> None:

@@ -11,7 +11,7 @@ from outbox import carried, paid
 from shop import AGREED, ALICE, BOB, CAROL, DAVE, DAY, MARIA, NOON, PETER, RULES, entry, facts, talk
 
 from gateway.core.address import BadAddress, ToAsk, ToConversation, ToName, ToPhone
-from gateway.core.admit import admit, choices, followed, texter, wants
+from gateway.core.admit import SUPERSEDED, admit, answered, choices, followed, texter, wants
 from gateway.core.carrier import CarrierTable
 from gateway.core.facts import Facts, Needs
 from gateway.core.intent import target_of
@@ -212,7 +212,16 @@ def test_an_answer_from_outside_is_taken_for_senders_with_answer_from(known: Fac
             id="answered",
         ),
         pytest.param(question(closes_at=NOON), "", "550 5.7.1 this question has closed", id="closed"),
-        pytest.param(question(kind="enroll", sender=""), "", "550 5.7.1 this address is not", id="an enrolment"),
+        pytest.param(question(kind="enroll", sender=""), "", "", id="an enrolment"),
+        pytest.param(
+            question(kind="enroll", sender="", closes_at=NOON), "", "550 5.7.1 this question has closed", id="too late"
+        ),
+        pytest.param(
+            question(kind="enroll", sender="", answered_at=NOON, answer=SUPERSEDED),
+            "550 5.7.1 this question has been superseded by a newer one",
+            "550 5.7.1 this question has been superseded by a newer one",
+            id="an enrolment that a newer one followed",
+        ),
         pytest.param(
             question(kind="test"), "550 5.1.1 there is no such", "550 5.1.1 there is no such", id="a test of an address"
         ),
@@ -226,6 +235,15 @@ def test_a_question_is_answered_once_by_those_whom_it_concerns(known: Facts, ins
         assert inside == answer(f"a-{TOKEN}", known, door=door, told=OUTSIDE)[: len(inside) or None]
     assert outside == answer(f"A-{TOKEN.upper()}", known, "", Door.PUBLIC, OUTSIDE)[: len(outside) or None]
     assert "550 5.7.1 you are not a known sender" == answer(f"a-{TOKEN}", known, "", told=OUTSIDE)[:36]
+
+
+def test_an_enrolment_is_answered_from_outside_by_mailboxes_of_alarm_to_alone() -> None:
+    phones, both = replace(RULES, alarm_to=(BOB,)), replace(RULES, alarm_to=(BOB, shop.ADMIN))
+    known = question(kind="enroll", sender="")
+    owner = answered(ToAsk(TOKEN), known, both)
+
+    assert "550 5.7.1 this address is not" == answer(f"a-{TOKEN}", known, "", Door.PUBLIC, phones)[:29]
+    assert ("", (shop.ADMIN,)) == (owner and (owner.name, owner.answer_from))
 
 
 def test_one_member_who_cannot_be_texted_does_not_keep_the_group_out() -> None:

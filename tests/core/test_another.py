@@ -67,7 +67,7 @@ def test_a_reply_that_its_mailbox_refuses_goes_to_the_one_behind_and_the_admin_h
     ],
 )
 def test_where_there_is_no_other_mailbox_the_refusal_is_the_end(delivery: Delivery, about: Message) -> None:
-    assert Writes() == another.to_fallback(delivery, about, "no", "t", facts(), RULES, NOON)
+    assert Writes() == another.to_fallback(delivery, about, "no", ["t"], facts(), RULES, NOON)
     assert [] == to_other(judged(delivery, NO, about=about).writes)
 
 
@@ -207,6 +207,20 @@ def test_after_the_carrier_the_provider_counts_on() -> None:
     assert "m1.1.10" == found.id
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        pytest.param({"fallback": "none"}, False, id="he is to have no fallback any more"),
+        pytest.param({"fallback": "none", "carrier": ""}, True, id="nothing else would bring his texts"),
+        pytest.param({"carrier": "att"}, True, id="he has another carrier by now"),
+    ],
+)
+def test_whether_an_employee_has_a_fallback_is_asked_again(changes: dict[str, str], expected: bool) -> None:
+    found = another.by_provider(carried(), message(phone=BOB, person="bob"), shop.employee("bob", **changes), NOON)
+
+    assert expected is (found is not None)
+
+
 @pytest.mark.parametrize("ident", ["m1.1.1", "m1.1.1-2", "m1.1.1-12"])
 def test_every_part_of_a_text_falls_back_on_the_same_delivery_of_the_whole(ident: str) -> None:
     whole = message(phone=BOB, person="bob", text="word " * 60)
@@ -239,7 +253,7 @@ def test_a_part_is_superseded_once_the_whole_text_goes_by_the_provider() -> None
 
 
 def test_an_alarm_about_a_mailbox_reaches_phones_too() -> None:
-    made = another.to_fallback(brought(), REPLY, "full", "t", facts(), shop.rules(alarm_to=(str(BOB),)), NOON)
+    made = another.to_fallback(brought(), REPLY, "full", ["t"], facts(), shop.rules(alarm_to=(str(BOB),)), NOON)
 
     assert [FALLBACK, "2025550112@vtext.com"] == [d.to for d in made.deliveries]
     assert notice.PRIORITY[Kind.REPLY] == made.deliveries[0].priority

@@ -51,6 +51,14 @@ def test_a_report_without_a_standard_is_recognised() -> None:
     assert found.diagnostic.startswith("550 5.1.1 unknown subscriber")
 
 
+def test_a_report_is_known_whatever_comes_back_below_it() -> None:
+    returned = b"," * 100_000 + b"\r\n" + b"a line of the mail\r\n" * 50_000
+    found = bounce.read(raw("qmail_bounce") + returned)
+
+    assert found is not None
+    assert (found.action, found.status) == ("failed", "5.1.1")
+
+
 @pytest.mark.parametrize(
     ("name", "suspected"),
     [("dsn_failed", True), ("qmail_bounce", True), ("flowed_answer", False), ("vacation", False)],

@@ -4,15 +4,33 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import shop
 from outbox import texts
-from shop import ADMIN, BOB, MARIA, MINUTE, NOON, SERVICE, entry, facts, mail, picture, planned, reading, said, talk
+from shop import (
+    ADMIN,
+    BOB,
+    JOBS,
+    MARIA,
+    MINUTE,
+    NOON,
+    SERVICE,
+    entry,
+    facts,
+    mail,
+    picture,
+    planned,
+    reading,
+    said,
+    talk,
+)
 
 from gateway.core import brake
-from gateway.core.model import Fate, Kind, Said
-from gateway.core.rules import PolicyRules, TextRules
+from gateway.core.model import Fate, Kind, Phone, Said
+from gateway.core.rules import PolicyRules, Rules, TextRules
+from gateway.core.work import Delivery, Plan
 
 BRAKED = shop.rules(policy=PolicyRules(flood_per_minute=5))
 WORDS = "Your car is ready."
@@ -144,3 +162,90 @@ def test_what_a_person_answers_meets_no_brake() -> None:
     known = facts(conversations=talks, floods={"jobs": 99})
 
     assert [MARIA] == [d.to for d in texts(planned(mail("r-aaaaaaaaaaaaaaaa"), known, BRAKED))]
+
+
+HOUR = timedelta(hours=1)
+TALK = "aaaaaaaaaaaaaaaa"
+ACK = "We have received your mail."
+
+
+def round_of(text: str = ACK, **changes: Any) -> Said:
+    """What the conversation texted a minute ago."""
+    return said(text, **{"conversation": TALK, **changes})
+
+
+def answered(*known: Said, told: Rules = shop.RULES, phone: Phone = MARIA, words: str = ACK) -> Plan:
+    """The plan for one more answer at r- that says `words`."""
+    talks = (talk(heard_at=NOON, phone=phone),)
+    known_facts = facts(conversations=talks, said={phone: known})
+    return planned(mail(f"r-{TALK}"), known_facts, told, reading(answer=words))
+
+
+def of_kind(plan: Plan, kind: Kind) -> list[Delivery]:
+    return [d for d in plan.writes.deliveries if d.kind is kind]
+
+
+def numbered(count: int, **changes: Any) -> list[Said]:
+    """So many texts, no two alike."""
+    return [round_of(f"Ticket {n}.", **changes) for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("known", "held"),
+    [
+        pytest.param([], False, id="the first"),
+        pytest.param([round_of()], True, id="the same sentence"),
+        pytest.param([round_of(at=NOON - 10 * MINUTE)], False, id="the same sentence ten minutes ago"),
+        pytest.param([round_of(at=NOON - 10 * MINUTE)] * 3, True, id="the fourth alike"),
+        pytest.param([round_of(at=NOON - HOUR)] * 3, False, id="an hour ago"),
+        pytest.param([round_of(at=NOON - HOUR + timedelta(seconds=1))] * 3, True, id="a second less"),
+        pytest.param([round_of(conversation="bbbbbbbbbbbbbbbb")] * 3, False, id="of another conversation"),
+        pytest.param([round_of(kind=Kind.ANSWER)] * 3, False, id="an answer of the gateway"),
+        pytest.param([round_of(fate=Fate.CANCELLED)] * 3, False, id="that did not go"),
+        pytest.param([round_of(fate=Fate.HELD)], True, id="that is held"),
+        pytest.param(numbered(19), False, id="the twentieth"),
+        pytest.param(numbered(20), True, id="the twenty-first"),
+        pytest.param(numbered(20, at=NOON - 10 * MINUTE), False, id="ten minutes ago"),
+    ],
+)
+@pytest.mark.parametrize(("phone", "courier"), [(MARIA, "twilio"), (BOB, "mail")], ids=["paid", "carrier"])
+def test_two_machines_that_answer_each_other_come_to_an_end(
+    known: list[Said], held: bool, phone: Phone, courier: str
+) -> None:
+    (made,) = of_kind(answered(*known, phone=phone), Kind.TEXT)
+
+    assert courier == made.courier
+    assert (Fate.HELD, "flood") == (made.fate, made.reason) if held else made.fate is Fate.WAITING
+    assert held == made.note.startswith("flood: ")
+
+
+@pytest.mark.parametrize(("before", "held"), [(2, False), (3, True)])
+def test_a_word_may_be_said_again_and_a_fourth_time_within_an_hour_is_a_machines(before: int, held: bool) -> None:
+    (made,) = of_kind(answered(*[round_of("Yes")] * before, words="Yes"), Kind.TEXT)
+
+    assert held == (made.fate is Fate.HELD)
+
+
+def test_answers_that_are_held_are_told_to_the_admin_and_their_author_once() -> None:
+    first = answered(*[round_of()] * 3)
+    (alarm,) = [m for m in first.writes.messages if m.kind is Kind.ALARM]
+    (report,) = [m for m in first.writes.messages if m.kind is Kind.REPORT]
+    second = answered(*[round_of()] * 3, round_of(fate=Fate.HELD))
+
+    assert f"alarm.flood.{TALK}.2026-11-23-17.1" == alarm.id
+    assert "Answers to +1 202-555-0143 are held: too many alike" == alarm.subject
+    assert "gateway queue release m1.1\n" in alarm.text
+    assert f"gateway trace {TALK}\n" in alarm.text
+    assert "flood: this conversation has had the same sentence within 10 minutes" in alarm.text
+    assert (JOBS, "m1.1.held") == (report.recipient, report.id)
+    assert [alarm.id] == [m.id for m in second.writes.messages if m.kind is Kind.ALARM]
+    assert [] == of_kind(second, Kind.REPORT)
+
+
+def test_an_answer_with_pictures_and_no_words_is_counted_and_not_compared() -> None:
+    public = shop.rules(public_url="https://sms.example.com")
+    talks = (talk(heard_at=NOON),)
+    known = facts(conversations=talks, said={MARIA: [round_of("")] * 19})
+    made = planned(mail(f"r-{TALK}"), known, public, reading(answer="", pictures=1), pictures=(picture(),))
+
+    assert [Fate.WAITING] == [d.fate for d in of_kind(made, Kind.TEXT)]

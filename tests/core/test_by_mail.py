@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -13,11 +14,11 @@ from hypothesis import strategies as st
 from outbox import carried, fates, message, only, texts, words, written
 from shop import ADMIN, ALICE, BOB, DAY, DOMAIN, JOBS, MARIA, NOON, RULES, entry, facts, mail, planned, reading, talk
 
-from gateway.core import policy
+from gateway.core import policy, trial
 from gateway.core.facts import Facts
-from gateway.core.model import Conversation, Door, Fate, Kind, MailAddr, Phone, Picture, Question, Reading
+from gateway.core.model import Consent, Conversation, Door, Fate, Kind, MailAddr, Phone, Picture, Question, Reading
 from gateway.core.rules import Rules
-from gateway.core.work import Delivery, Plan
+from gateway.core.work import Delivery, Plan, Writes
 
 TALK, BOUNCE = "aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"
 FROM = "2025550112@vtext.com"
@@ -131,8 +132,12 @@ LINK = "https://pictures.example.com/1"
         pytest.param(read("", pictures=1), (shop.picture(data=b"", problem="it is too large"),),
                      "(One picture or file is missing: it is too large)\n", id="missing"),
         pytest.param(read("Look", pictures=1), (),
-                     "Look\n\n(A picture came with it and is not attached.  The mail: gateway queue show --raw m9)\n",
-                     id="not looked into"),
+                     "Look\n\n(A file came with it and is not attached: gateway queue show --raw m9)\n",
+                     id="not looked into, or a sound"),
+        pytest.param(read("Look", pictures=3), (shop.picture(),),
+                     "Look\n\n(1 picture or file attached)\n\n"
+                     "(2 files came with it and are not attached: gateway queue show --raw m9)\n",
+                     id="a picture and two films"),
         pytest.param(read("", link=LINK), (), f"(The message is kept by the carrier at {LINK})\n", id="a link alone"),
         pytest.param(read(""), (), "(no words)\n\n-- \n", id="nothing at all"),
         pytest.param(read("", subject="On my way."), (), "On my way.\n\n-- \n", id="all in the subject"),
@@ -166,6 +171,7 @@ def test_a_stop_is_entered_whatever_is_proven_and_ends_texts_on_every_route(prov
         stop.id, stop.phone, stop.action, stop.method, stop.recorded_by, stop.at,
     )  # fmt: skip
     assert f"mail m9 from {FROM}, {proven or 'not verified'}" == stop.evidence
+    assert NOON == came(read("Stop.", date=OLD), proven=proven).writes.consents[0].at
     assert "[STOP opts this phone out: Example Auto will not text it again until it texts START.]" in words(reply(made))
     assert "No answer can be texted: this phone said STOP on 2026-11-23." in words(reply(made))
     for to in ("bob", "2025550112", FROM, f"r-{TALK}"):
@@ -180,13 +186,28 @@ def test_no_question_is_asked_about_an_employee_who_perhaps_wants_no_texts() -> 
     assert ((), ()) == (made.writes.consents, made.writes.questions)
 
 
+def by_mail(action: str, proven: str = "", **changes: Any) -> Consent:
+    """What a mail of Bob's phone entered yesterday."""
+    evidence = f"mail m0 from {FROM}, {proven or 'not verified'}"
+    return entry(action, BOB, **{"method": "keyword", "evidence": evidence, "recorded_by": "mail", **changes})
+
+
 STOPPED = facts(entry("stop", BOB), conversations=(bobs(),))
+FORGED = facts(by_mail("stop"), conversations=(bobs(),))
+PROVEN = facts(by_mail("stop", SIGNED), conversations=(bobs(),))
+PAUSED = facts(entry("suspend", BOB), conversations=(bobs(),))
 LIFTED = "[START lifts an earlier STOP of this phone. It is no consent by itself.]"
 KEPT = (
     "[START was not taken, since nothing proves that it came from the phone: this phone said STOP on 2026-11-22, and "
     "that stands. A START that vtext.com signs, or that is texted to a number of ours, lifts it.]"
 )
+LIFTED_TOO = "[START lifts an earlier STOP of this phone, which was not verified either. It is no consent by itself.]"
+WAITS = (
+    "[START was not taken, since nothing proves that it came from the phone: reminders to it stay paused. A START that "
+    "vtext.com signs, or that is texted to a number of ours, lifts it.]"
+)
 NONE = "is also the word that lifts a STOP; there was none.]"
+NEWER = "[START is also the word that lifts a STOP; the one of this phone is newer and stands.]"
 
 
 @pytest.mark.parametrize(
@@ -194,12 +215,16 @@ NONE = "is also the word that lifts a STOP; there was none.]"
     [
         pytest.param("START", STOPPED, SIGNED, ["start"], LIFTED, id="signed: lifts"),
         pytest.param("START", STOPPED, "", [], KEPT, id="unverified: not taken"),
+        pytest.param("START", PROVEN, "", [], KEPT, id="unverified: nor against a STOP by mail that is proven"),
+        pytest.param("START", FORGED, "", ["start"], LIFTED_TOO, id="unverified, and so was the STOP: lifts"),
+        pytest.param("START", FORGED, SIGNED, ["start"], LIFTED, id="signed: lifts what is not"),
+        pytest.param("START", PAUSED, "", [], WAITS, id="unverified: a pause goes on"),
         pytest.param("Yes", OPEN, SIGNED, ["start"], f"[YES {NONE}", id="signed: nothing to lift"),
         pytest.param("Yes", OPEN, "", [], f"[YES {NONE}", id="unverified: nothing to lift"),
         pytest.param("help", OPEN, "", [], "[HELP asks for help; nothing answers it by itself.]", id="help"),
     ],
 )
-def test_a_start_counts_only_where_the_phone_is_proven(
+def test_a_start_counts_only_where_the_phone_is_proven_or_the_stop_was_not_either(
     said: str, known: Facts, proven: str, entered: list[str], line: str
 ) -> None:
     made = came(read(said), known, proven=proven)
@@ -209,6 +234,41 @@ def test_a_start_counts_only_where_the_phone_is_proven(
     assert entered == actions(made)
     assert line in words(reply(made))
     assert allowed is (state.stopped is None) is (line != KEPT)
+    assert (said == "START" and not entered) is ("the START was not taken, since nothing proves the phone" in made.note)
+
+
+def test_an_unverified_start_names_the_stop_that_stands() -> None:
+    both = facts(entry("stop", BOB, at=NOON - 3 * DAY), by_mail("stop", id="m0.stop"), conversations=(bobs(),))
+
+    assert "this phone said STOP on 2026-11-20, and that stands." in words(reply(came(read("START"), both, proven="")))
+
+
+SENT = NOON - 2 * DAY
+OLD = format_datetime(SENT)
+
+
+@pytest.mark.parametrize(
+    ("date", "at", "lifts"),
+    [
+        pytest.param(OLD, SENT + timedelta(minutes=1), False, id="written before the STOP"),
+        pytest.param(format_datetime(NOON - timedelta(hours=23)), NOON - timedelta(hours=23) + timedelta(minutes=1),
+                     True, id="written after it"),
+        pytest.param(format_datetime(NOON + DAY), NOON, True, id="written tomorrow: the clock is wrong"),
+        pytest.param(format_datetime(NOON), NOON, True, id="just written"),
+        pytest.param("soon", NOON, True, id="no date"),
+        pytest.param("", NOON, True, id="none at all"),
+        pytest.param("Mon, 99 Nov 99999 25:61:00 +9999", NOON, True, id="no day of any calendar"),
+    ],
+)  # fmt: skip
+def test_a_start_that_waited_for_days_lifts_no_stop_that_was_said_since(date: str, at: datetime, lifts: bool) -> None:
+    made = came(read("START", date=date), STOPPED)
+    (start,) = made.writes.consents
+    state = policy.standing((*STOPPED.consents[BOB], start), shop.BRAND)
+
+    assert at == start.at
+    assert lifts is (state.stopped is None)
+    assert lifts is (LIFTED in words(reply(made)))
+    assert lifts is not (NEWER in words(reply(made)))
 
 
 def test_an_unverified_start_can_be_texted_only_where_there_is_a_number() -> None:
@@ -239,7 +299,9 @@ REFUSED = ("refused", "5.7.1")
         pytest.param(read(author=MailAddr("2025550143@vtext.com")), facts(entry("grant"), conversations=(talk(),)),
                      id="a customer: his conversation is not by mail"),
         pytest.param(read(auto_submitted="auto-replied"), OPEN, id="an answering machine"),
-        pytest.param(read(bulk=True), OPEN, id="a list"),
+        pytest.param(read("STOP", auto_submitted="auto-replied"), OPEN, id="an answering machine that says STOP"),
+        pytest.param(read("STOP", ours=True), OPEN, id="a mail of our own that says STOP"),
+        pytest.param(read(auto_submitted="auto-generated"), OPEN, id="a machine"),
         pytest.param(read(report=True), OPEN, id="a report"),
         pytest.param(read(bounce=("failed", "5.1.1", "550 no such user")), OPEN, id="a carrier's own form of report"),
         pytest.param(read(ours=True), OPEN, id="a mail of our own"),
@@ -254,8 +316,52 @@ def test_what_the_phone_of_the_conversation_did_not_write_goes_no_further_and_is
     assert ((), ()) == (made.writes.conversations, made.writes.consents)
 
 
-def test_a_mail_without_envelope_sender_is_no_answer() -> None:
-    assert [REFUSED] == [fate[1:] for fate in fates(came(mail_from=""))]
+MARKS = [
+    pytest.param({}, "", id="no envelope sender"),
+    pytest.param({"bulk": True}, FROM, id="Precedence: bulk"),
+    pytest.param({"bulk": True}, "", id="both"),
+]
+
+
+@pytest.mark.parametrize(("marks", "mail_from"), MARKS)
+def test_what_only_looks_like_bulk_is_what_the_phone_wrote(marks: dict[str, Any], mail_from: str) -> None:
+    made = came(read(**marks), mail_from=mail_from)
+
+    assert (JOBS, "On my way.") == (reply(made).to, made.writes.messages[0].text)
+    assert ["stop"] == actions(came(read("STOP", **marks), mail_from=mail_from))
+
+
+@pytest.mark.parametrize("subject", ["", "STOP"], ids=["in the words", "in the subject"])
+def test_a_stop_counts_also_where_the_carriers_machine_says_that_it_wrote_the_mail(subject: str) -> None:
+    made = came(read("" if subject else "Stop.", subject=subject, auto_submitted="auto-generated"), mail_from="")
+
+    assert ["stop"] == actions(made)
+    assert "[STOP opts this phone out" in words(reply(made))
+
+
+@pytest.mark.parametrize(
+    ("heard", "mail_from", "why"),
+    [
+        pytest.param(read(auto_submitted="auto-generated"), FROM,
+                     "an automatic reply: Auto-Submitted is auto-generated", id="a machine"),
+        pytest.param(read(subject="Undeliverable: Reminder"), "",
+                     "a delivery report: its envelope sender is empty, and its subject is that of a report",
+                     id="a report in a form that nobody knows"),
+    ],
+)  # fmt: skip
+def test_the_words_of_a_machine_are_no_persons_and_stand_in_the_story_of_the_phone(
+    heard: Reading, mail_from: str, why: str
+) -> None:
+    made = came(heard, mail_from=mail_from)
+    (kept,), (ended,) = made.writes.messages, made.writes.deliveries
+
+    assert (BOB, "bob", "On my way.", Kind.REPLY, "", "") == (
+        kept.phone, kept.person, kept.text, kept.kind, kept.conversation, kept.report_to,
+    )  # fmt: skip
+    assert (BOB, "bob", f"r-{TALK}@{DOMAIN}", "mail", Fate.REFUSED, why) == (
+        ended.phone, ended.person, ended.to, ended.courier, ended.fate, ended.note,
+    )  # fmt: skip
+    assert () == made.writes.conversations
 
 
 def test_a_conversation_that_is_no_more_takes_no_answer() -> None:
@@ -377,6 +483,42 @@ def test_what_is_not_the_code_confirms_nothing_and_goes_to_who_asked(answer: str
 
     assert ((), ()) == (made.writes.confirmations, made.writes.questions)
     assert ADMIN == reply(made).to
+
+
+SENTENCE = "Example Auto: this tests your text address. Please answer with 4821."
+
+
+@pytest.mark.parametrize(
+    ("answer", "changes"),
+    [
+        pytest.param(SENTENCE, {}, id="our own text alone"),
+        pytest.param("Could not be sent:\n: Please\n> answer with 4821.", {}, id="quoted and wrapped"),
+        pytest.param("4821", {"subject": "Undeliverable: Test of bob's text address"}, id="below such a subject"),
+        pytest.param("550 4821 7730 no such phone", {}, id="among other numbers of its length"),
+    ],
+)
+def test_what_merely_comes_back_proves_no_address(answer: str, changes: dict[str, Any]) -> None:
+    known = replace(facts(conversations=(TRIAL,)), questions={"q" * 16: code()})
+    made = came(read(answer, **changes), known)
+
+    assert ((), ()) == (made.writes.confirmations, made.writes.questions)
+    assert ADMIN == reply(made).to
+
+
+def test_the_sentence_that_is_taken_out_is_the_one_that_asks() -> None:
+    bob = RULES.employee("bob")
+    channel = RULES.channel(bob) if bob else None
+    assert bob is not None
+    assert channel is not None
+    tokens = (f"token{n:05d}x" for n in range(9))
+    asked = trial.ask(trial.Trial(employee=bob, channel=channel, address=FROM, code="4821"), tokens, RULES, NOON)
+
+    assert isinstance(asked, Writes)
+    assert SENTENCE == asked.messages[0].text
+
+
+def test_the_code_beside_our_sentence_is_an_answer() -> None:
+    assert ["bob"] == [c.employee for c in with_code(f"4821\n\n{SENTENCE}", code()).writes.confirmations]
 
 
 def test_the_code_in_another_conversation_confirms_the_address_and_the_words_go_on() -> None:

@@ -91,6 +91,69 @@ def test_only_what_the_carrier_wrote_is_taken_away(body: str, text: str, link: s
     assert (found.text, found.link) == (text, link)
 
 
+def made_of(*given: tuple[str, str]) -> Words:
+    """What is read in a mail of parts: the Content-Type of each, and its body."""
+    inner = "".join(f"--b\r\nContent-Type: {kind}\r\n\r\n{body}\r\n" for kind, body in given)
+    head = "From: 2025550143@vtext.com\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    found = carrier_answer.words(f"{head}{inner}--b--\r\n".encode())
+    assert isinstance(found, Words)
+    return found
+
+
+OWN, FILE, PAGE = "text/plain", 'text/plain; name="text_0.txt"', "text/html"
+QUOTED = "On Sat, Nov 21, 2026 at 1:55 PM <r-abcdefghij@sms.example.com> wrote:\r\n> Can you?"
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        pytest.param([(OWN, "Sent by Nowhere Mobile"), (FILE, "At ten")], "Sent by Nowhere Mobile\n\nAt ten",
+                     id="words of a carrier that nobody knows"),
+        pytest.param([(FILE, "At ten"), (OWN, "Sent by Nowhere Mobile")], "At ten\n\nSent by Nowhere Mobile",
+                     id="in the order of the mail"),
+        pytest.param([(OWN, "At ten"), (FILE, "At ten")], "At ten", id="the same twice"),
+        pytest.param([(OWN, "Sent by text messaging from a mobile device"), (FILE, "At ten")], "At ten",
+                     id="a footer ends its own part"),
+        pytest.param([(OWN, QUOTED), (FILE, "At ten")], "At ten", id="so does history"),
+        pytest.param([(OWN, NOTICE), (FILE, "At ten")], "At ten", id="a notice"),
+        pytest.param([(OWN, ""), (PAGE, "<p>At ten</p>")], "At ten", id="HTML where there is nothing else"),
+        pytest.param([(OWN, "At ten"), (PAGE, "<p>At ten o'clock</p>")], "At ten", id="and only there"),
+        pytest.param([(OWN, "Sent by Nowhere Mobile"), (FILE, "Stop!")], "Stop!", id="a STOP below other words"),
+        pytest.param([(FILE, "STOP"), (OWN, "Sent by Nowhere Mobile")], "STOP", id="a STOP above other words"),
+        pytest.param([(OWN, "Stop"), (FILE, "STOP")], "Stop", id="a STOP twice"),
+        pytest.param([(OWN, "Hello"), (FILE, "START")], "Hello\n\nSTART", id="a START is no exception"),
+    ],
+)  # fmt: skip
+def test_a_person_is_heard_in_every_part(given: list[tuple[str, str]], text: str) -> None:
+    assert text == made_of(*given).text
+
+
+def test_what_stands_beside_a_stop_is_cut_and_not_lost() -> None:
+    found = made_of((OWN, f"Sent by Nowhere Mobile\r\n\r\n{QUOTED}"), (FILE, "STOP"))
+
+    assert "Sent by Nowhere Mobile\n\nOn Sat," == found.gone[:31]
+
+
+@pytest.mark.parametrize(
+    ("kind", "count"),
+    [
+        ("image/jpeg", 1),
+        ('image/gif; name="spacer.gif"', 0),
+        ("video/3gpp", 1),
+        ("audio/amr", 1),
+        ("application/pdf", 1),
+        ('application/octet-stream; name="a.bin"', 1),
+        ("text/x-vcard", 1),
+        ("application/smil", 0),
+        ('application/octet-stream; name="0.smil"', 0),
+        ('text/plain; name="notes.txt"', 0),
+        ("text/html", 0),
+    ],
+)
+def test_whatever_is_neither_words_nor_wrapper_is_counted(kind: str, count: int) -> None:
+    assert count == made_of((OWN, "Look"), (kind, "x")).images
+
+
 @pytest.mark.parametrize(
     ("author", "expected"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from shop import BOB, JOBS, MINUTE, NOON, RULES, facts
 
 from gateway.core import dsn, verdict
 from gateway.core.model import Fate, Kind
+from gateway.core.rules import PolicyRules
 from gateway.core.work import Accepted, Deferred, Delivery, MailParcel, Message, Writes
 
 
@@ -81,6 +83,18 @@ def test_a_text_that_is_late_is_told_where_it_was_asked_for(after: timedelta, no
 
     assert end.fate is Fate.WAITING
     assert [f["Action"] for f in fields(end.writes)] == told
+
+
+@pytest.mark.parametrize("hours", [2, 8])
+def test_when_it_is_late_follows_from_its_own_time_whatever_is_configured_since(hours: int) -> None:
+    told = replace(RULES, policy=PolicyRules(expires_after=timedelta(hours=hours)))
+    delivery = carried(ways=(), lifetime=timedelta(hours=4))
+    ends = [
+        verdict.judge(delivery, to_bob("DELAY"), Deferred(reason="try later"), told, NOON + n * MINUTE)
+        for n in (59, 60)
+    ]
+
+    assert [0, 1] == [len(end.writes.deliveries) for end in ends]
 
 
 def test_each_thing_is_told_once_whatever_is_tried_again() -> None:

@@ -10,10 +10,10 @@ import pytest
 from outbox import only, words, written
 from shop import ADMIN, ALICE, BOB, DAY, DOMAIN, ERIN, JOBS, NOON, facts, mail, reading, rules
 
-from gateway.core import carrier, enroll
+from gateway.core import admit, carrier, enroll
 from gateway.core.desk import Desk
 from gateway.core.facts import Facts
-from gateway.core.intent import Answered, Enroll
+from gateway.core.intent import Answered, Enroll, understand
 from gateway.core.model import Confirmation, Door, Kind, MailAddr, Phone, Recipient
 from gateway.core.rules import Rules
 from gateway.core.work import Writes
@@ -178,12 +178,57 @@ def test_the_state_of_the_gateway_is_told(domain: str, said: str) -> None:
     assert said in words(only(wrote(domain=domain)[0].deliveries))
 
 
-def test_a_phone_whose_question_is_open_is_not_asked_about_again() -> None:
-    (open_,) = wrote()[0].questions
-    again, at = wrote(known=facts(questions={open_.id: open_}))
+@pytest.mark.parametrize(("before", "now"), [("", ""), (PROOF, PROOF), (PROOF, ""), (PROOF, "spf=pass")])
+@pytest.mark.parametrize("domain", ["vtext.com", "vzwpix.com"])
+def test_a_phone_whose_question_is_open_is_not_asked_about_again(before: str, now: str, domain: str) -> None:
+    (open_,) = wrote(proven=before)[0].questions
+    again, at = wrote(domain=domain, proven=now, known=facts(questions={open_.id: open_}))
 
     assert Writes() == again
     assert "the admin has been asked about +12025550177" in at.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("before", "domain", "now"),
+    [
+        pytest.param("", "vtext.com", PROOF, id="the same address, proven at last"),
+        pytest.param("", "mms.hill.example", "", id="another carrier"),
+        pytest.param("", "mms.hill.example", PROOF, id="another carrier, proven at last"),
+        pytest.param(PROOF, "mms.hill.example", PROOF, id="another carrier, both proven"),
+    ],
+)
+def test_what_a_phone_shows_anew_is_asked_in_place_of_the_old_question(before: str, domain: str, now: str) -> None:
+    (open_,) = wrote(proven=before)[0].questions
+    known = facts(questions={open_.id: open_}, fresh=("freshfreshfresh1",))
+    made, _ = wrote(domain=domain, proven=now, known=known)
+    old, new = made.questions
+
+    assert (open_.id, NOON, admit.SUPERSEDED) == (old.id, old.answered_at, old.answer)
+    assert (None, now) == (new.answered_at, new.options[1])
+    said = words(only(made.deliveries))
+    assert "The earlier question about 2025550177@vtext.com is closed: its answer counts no more." in said
+
+
+def test_what_nothing_proves_takes_the_place_of_no_proven_question() -> None:
+    (proven,) = wrote(proven=PROOF)[0].questions
+    known = facts(questions={proven.id: proven}, fresh=("freshfreshfresh1",))
+    made, _ = wrote(domain="mms.hill.example", known=known)
+    (forged,) = made.questions
+    said = words(only(made.deliveries))
+    both = facts(questions={q.id: q for q in (proven, forged)}, fresh=("freshfreshfresh2",))
+
+    assert ("2025550177@mms.hill.example", "") == forged.options
+    assert "The earlier question about 2025550177@vtext.com is proven, and stays open: answer the right one." in said
+    assert Writes() == wrote(known=both)[0]
+    assert Writes() == wrote(domain="mms.hill.example", known=both)[0]
+    moved = wrote(domain="mms.hill.example", proven="dkim=pass header.d=mms.hill.example", known=both)[0].questions
+    assert [proven.id, forged.id] == [q.id for q in moved if q.answer == admit.SUPERSEDED]
+
+
+def test_the_answer_to_a_superseded_question_records_nothing() -> None:
+    made, at = answered("yes frank", answered_at=NOON, answer=admit.SUPERSEDED)
+
+    assert (Writes(), ["the question was superseded before"]) == (made, at.notes)
 
 
 @pytest.mark.parametrize(
@@ -344,6 +389,19 @@ def test_an_answer_of_nobody_is_recorded_and_told_to_nobody() -> None:
     assert ["jobs"] == [c.by for c in said["yes frank"].confirmations]
     assert () == said["yes frank"].deliveries
     assert Writes() == said["what?"]
+
+
+def test_an_answer_from_outside_is_recorded_as_its_authors_and_told_to_him_alone() -> None:
+    (asked,), token = wrote()[0].questions, "aaaaaaaaaaaaaaaa"
+    came = mail(f"a-{token}", id="m2", door=Door.PUBLIC, sender="", proven="dkim=pass header.d=shop.example.com")
+    read = reading(answer="yes frank", author=MailAddr(ADMIN), reply_to=MailAddr("else@mail.example"))
+    (intent,) = understand(came, read, TOLD)
+    assert isinstance(intent, Answered)
+    known = facts(questions={token: asked})
+    made = enroll.answered(intent, Desk(mail=came, reading=read, facts=known, rules=TOLD, now=NOON, tokens=iter(())))
+
+    assert [("frank", ADMIN)] == [(c.employee, c.by) for c in made.confirmations]
+    assert [ADMIN] == [d.to for d in made.deliveries]
 
 
 def test_a_question_that_nobody_asked_is_refused() -> None:

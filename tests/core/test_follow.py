@@ -22,12 +22,14 @@ def about(delivery: Delivery, person: str = "") -> Facts:
     return replace(facts(), by_bounce={BOUNCE: delivery}, messages={"m1.1": text})
 
 
-BEHIND = Needs(phones=frozenset({BOB}), employees=frozenset({"bob"}), deliveries=frozenset({"m1.1.2"}))
+BEHIND = Needs(phones=frozenset({BOB}), employees=frozenset({"bob"}), deliveries=frozenset({"m1.1.2", "m1.1.1-2"}))
 
 
-def test_a_report_about_a_carrier_text_leads_to_its_person_and_its_fallback() -> None:
+def test_a_report_about_a_carrier_text_leads_to_its_person_its_fallback_and_its_next_part() -> None:
+    later = replace(BEHIND, deliveries=frozenset({"m1.1.2", "m1.1.1-4"}))
+
     assert BEHIND == further(about(carried(number="@vtext.com"), "bob"), REPORT, RULES)
-    assert BEHIND == further(about(carried(id="m1.1.1-3", number="@vtext.com"), "bob"), REPORT, RULES)
+    assert later == further(about(carried(id="m1.1.1-3", number="@vtext.com"), "bob"), REPORT, RULES)
 
 
 def test_an_answer_of_the_phone_that_was_texted_leads_to_its_conversation_and_to_what_it_was_asked() -> None:
@@ -72,3 +74,11 @@ def test_what_was_asked_for_already_is_not_read_again() -> None:
 
     assert Needs() == further(known, wanted, RULES)
     assert frozenset({MARIA}) == further(facts(conversations=(talk(),)), wanted, RULES).phones
+
+
+def test_an_answer_leads_to_what_was_said_to_its_phone_and_the_door_does_not_ask() -> None:
+    known = facts(conversations=(talk(phone=BOB), talk(id="b" * 16)))
+    door = Needs(tokens=frozenset({TALK}))
+
+    assert frozenset({BOB}) == further(known, replace(door, spoken=frozenset({TALK.upper()})), RULES).said
+    assert frozenset() == further(known, door, RULES).said

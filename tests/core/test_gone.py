@@ -14,7 +14,7 @@ from shop import ADMIN, BOB, DAY, JOBS, MINUTE, NOON, RULES, facts
 from gateway.core import gone, timing, verdict
 from gateway.core.facts import Facts
 from gateway.core.model import Confirmation, Fate, Kind
-from gateway.core.rules import PolicyRules, Rules
+from gateway.core.rules import Rules
 from gateway.core.work import Deferred, Delivery, Outcome, Refused, Settlement, Unclear, Writes
 
 TO_BOB = message(phone=BOB, person="bob", recipient="bob@sms.example.com")
@@ -178,12 +178,6 @@ def test_the_last_answer_says_more_than_the_state_of_the_way() -> None:
     assert found is not None
     assert ("451 busy; falls back to twilio", "4.4.1") == (found.note, found.code)
     assert None is verdict.overdue(waiting, None, "", facts(), RULES, QUARTER), "nobody knows what to bring"
-
-
-def test_the_time_of_a_carrier_is_set_by_the_policy() -> None:
-    told = shop.rules(policy=PolicyRules(fallback_after=timedelta(hours=1)))
-
-    assert NOON + timedelta(hours=1) == timing.falls_back_at(carried(), told)
 
 
 @pytest.mark.parametrize(

@@ -131,14 +131,17 @@ def test_the_mail_of_a_phone_answers_a_conversation_or_enrols() -> None:
         pytest.param({"bounce": ("failed", "", "550 no such user")}, "a delivery report", id="a carrier's own report"),
         pytest.param({"auto_submitted": "auto-replied"}, "an automatic reply: Auto-Submitted is auto-replied",
                      id="a machine"),
-        pytest.param({"bulk": True}, "an automatic reply or list mail: Precedence or List-Id says so", id="a list"),
+        pytest.param({"auto_submitted": "auto-generated"}, "an automatic reply: Auto-Submitted is auto-generated",
+                     id="what a machine wrote by itself"),
     ],
 )  # fmt: skip
 def test_mail_from_outside_that_no_person_wrote_with_a_phone_is_no_answer(
     changes: dict[str, object], reason: str
 ) -> None:
+    phone = None if reason == NO_PHONE else BOB
     for to in (ANSWER, "enroll"):
-        assert Ignored(recipient=Recipient(address=shop.at(to)), reason=reason) == from_phone(to, **changes)
+        expected = Ignored(recipient=Recipient(address=shop.at(to)), reason=reason, phone=phone)
+        assert expected == from_phone(to, **changes)
     assert getattr(from_phone(f"b-{TOKEN}", **changes), "phone", BOB) is None
 
 
@@ -226,7 +229,11 @@ def asked(inbound: shop.InboundMail | shop.InboundHook, read: Reading | None = N
             ),
             id="a person: consent, confirmation, conversations",
         ),
-        pytest.param(f"r-{TOKEN}", Needs(tokens=frozenset({TOKEN})), id="a conversation"),
+        pytest.param(
+            f"r-{TOKEN}",
+            Needs(tokens=frozenset({TOKEN}), spoken=frozenset({TOKEN})),
+            id="a conversation, and the brake",
+        ),
         pytest.param(f"a-{TOKEN}", Needs(questions=frozenset({TOKEN})), id="a question"),
         pytest.param(f"b-{TOKEN}", Needs(bounces=frozenset({TOKEN})), id="a bounce"),
         pytest.param("optout+2025550143", Needs(phones=frozenset({MARIA})), id="consent"),

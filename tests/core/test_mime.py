@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,11 @@ def test_the_header_says_who_what_and_on_which_thread() -> None:
     assert (found.bulk, found.auto_submitted, found.report, found.ours, found.hops) == (False, "", False, False, 0)
 
 
+@pytest.mark.parametrize("reference", ["&#1;", "&#27;", "&#x7f;", "&#1"])
+def test_a_control_character_that_html_names_is_left_out(reference: str) -> None:
+    assert reading(with_body("text/html", f"<p>a{reference} b".encode())).text == "a b"
+
+
 @pytest.mark.parametrize(
     ("name", "auto_submitted", "bulk", "report"),
     [
@@ -85,6 +92,27 @@ def test_words_of_machines_are_known(name: str, auto_submitted: str, bulk: bool,
     found = mail(name)
 
     assert (found.auto_submitted, found.bulk, found.report) == (auto_submitted, bulk, report)
+
+
+@pytest.mark.parametrize(
+    ("date", "at"),
+    [
+        ("Mon, 23 Nov 2026 12:00:05 -0500", datetime(2026, 11, 23, 17, 0, 5, tzinfo=UTC)),
+        ("23 Nov 2026 12:00 (noon)", datetime(2026, 11, 23, 12, tzinfo=UTC)),
+        ("yesterday", None),
+        ("Mon, 23 Nov 99999 12:00:00 -0500", None),
+        ("", None),
+    ],
+)
+def test_the_time_at_which_a_mail_was_written(date: str, at: datetime | None) -> None:
+    assert at == mime.written_at(reading(f"Date: {date}\r\n".encode() + FROM + b"\r\nx"))
+
+
+@given(st.text(max_size=60))
+def test_any_date_has_an_answer(date: str) -> None:
+    found = mime.written_at(replace(reading(FROM + b"\r\nx"), date=date))
+
+    assert found is None or found.tzinfo is UTC
 
 
 @pytest.mark.parametrize(

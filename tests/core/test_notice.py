@@ -96,8 +96,8 @@ def test_an_alarm_uses_a_confirmed_carrier() -> None:
 
 
 @pytest.mark.parametrize("kind", [Kind.REPORT, Kind.ALARM, Kind.PREVIEW])
-def test_words_of_the_machine_are_not_reported_about(kind: Kind) -> None:
-    assert () == dsn.failure(message(kind=kind), "no", "5.1.1", Fate.FAILED, RULES, NOON).deliveries
+def test_mails_of_the_machine_are_not_reported_about(kind: Kind) -> None:
+    assert () == dsn.failure(message(kind=kind, phone=None), "no", "5.1.1", Fate.FAILED, RULES, NOON).deliveries
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,15 @@ LATER, LATE_DOUBT = (entry(a, id="later", at=START.at + timedelta(minutes=1)) fo
 BLOCK, BLOCK_SALES = entry("block", number=SERVICE), entry("block", number=SALES)
 VOUCHED = entry("grant", method="job_system", id="vouched")
 IMPORTED = entry("grant", method="import", id="imported")
+FORGED_STOP, FORGED_START, LATE_FORGED, PROVEN_STOP = (
+    replace(
+        known,
+        method="keyword",
+        recorded_by="mail",
+        evidence=f"mail m1 from 2025550143@vtext.com, {'dkim=pass header.d=vtext.com' if proven else 'not verified'}",
+    )
+    for known, proven in ((STOP, False), (START, False), (LATER, False), (STOP, True))
+)
 ACTIONS = st.sampled_from(["grant", "revoke", "start", "stop", "suspend", "resume", "block"])
 
 
@@ -45,6 +54,14 @@ ACTIONS = st.sampled_from(["grant", "revoke", "start", "stop", "suspend", "resum
         pytest.param([STOP, entry("start", at=STOP.at)], Standing(stopped=STOP), id="in whatever order they came"),
         pytest.param([LATER, STOP], Standing(stopped=LATER), id="of two STOPs the newer"),
         pytest.param([LATER, STOP, START], Standing(stopped=LATER), id="which an old START does not lift"),
+        pytest.param([FORGED_STOP, FORGED_START], Standing(), id="a START by mail lifts a STOP that came no better"),
+        pytest.param([FORGED_START, LATE_FORGED], Standing(stopped=LATE_FORGED), id="but no later one"),
+        pytest.param([PROVEN_STOP, FORGED_START], Standing(stopped=PROVEN_STOP), id="nor one that is proven"),
+        pytest.param([STOP, FORGED_START], Standing(stopped=STOP), id="nor one by text"),
+        pytest.param([STOP, FORGED_STOP, FORGED_START], Standing(stopped=STOP), id="which stands below another"),
+        pytest.param([SUSPEND, FORGED_START], Standing(suspended=SUSPEND), id="nor a doubt"),
+        pytest.param([BLOCK, replace(FORGED_START, number=SERVICE)], Standing(blocked=(SERVICE,)), id="nor a block"),
+        pytest.param([FORGED_STOP, START], Standing(), id="a START that is proven lifts what is not"),
         pytest.param([START, SUSPEND], Standing(), id="a doubt that arrived late"),
         pytest.param([LATE_DOUBT, START], Standing(suspended=LATE_DOUBT), id="a START older than a doubt"),
         pytest.param([LATE_DOUBT, STOP, START], Standing(suspended=LATE_DOUBT), id="with an old STOP beside it"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from outbox import carried, paid
-from shop import MARIA, RULES, entry, facts, mail
+from shop import MARIA, NOON, RULES, entry, facts, mail
 from structlog.testing import capture_logs
 
 from gateway import tell
@@ -14,13 +15,15 @@ from gateway.core.intent import Ignored, Report
 from gateway.core.model import Fate, Recipient
 from gateway.core.work import Delivery, Move, Plan, Settlement, Writes
 
+HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
+
 
 def planned(*moves: Move, moved: frozenset[str] | None = None, known: Any = None, **more: Any) -> tuple[Any, list[str]]:
     made = Plan(inbound="m1", writes=Writes(moves=moves, **more.pop("writes", {})), **more)
     with capture_logs() as lines:
         names = frozenset(m.delivery for m in moves) if moved is None else moved
         at_fault = tell.planned(mail("bob"), made, names, known or facts(), RULES)
-    return at_fault, [line["event"] for line in lines]
+    return tuple(at_fault), [line["event"] for line in lines]
 
 
 def test_a_plan_is_told_with_all_that_it_did() -> None:
@@ -98,6 +101,27 @@ def test_a_carrier_that_refuses_us_by_a_bounce_is_answered(
     assert expected == planned(told, told, moved=moved, known=known)[0]
 
 
+@pytest.mark.parametrize(
+    ("posted", "code", "expected"),
+    [
+        pytest.param(4 * HOUR, "5.7.1", True, id="within the time of a text"),
+        pytest.param(4 * HOUR + SECOND, "5.7.1", False, id="for good, and long ago"),
+        pytest.param(4 * HOUR + SECOND, "4.2.0", True, id="passing: said at the relay's last try"),
+        pytest.param(None, "5.7.1", True, id="nobody knows when it left"),
+    ],
+)
+def test_what_comes_back_long_after_it_left_says_nothing_of_the_carrier_today(
+    posted: timedelta | None, code: str, expected: bool
+) -> None:
+    left = carried(fate=Fate.HANDED_OVER, posted_at=None if posted is None else NOON - posted)
+    told = Move(delivery="m1.1.1", fate=Fate.FAILED, code=code, note="bounced: rejected by policy", source="bounce")
+    with capture_logs():
+        made = Plan(inbound="m1", writes=Writes(moves=(told,)))
+        shut = tell.planned(mail("bob"), made, frozenset({"m1.1.1"}), facts(by_bounce={"x": left}), RULES)
+
+    assert ({"@vtext.com": left.posted_at} if expected else {}) == shut
+
+
 def test_a_number_that_is_found_by_the_providers_id_is_answered_too() -> None:
     known = facts(by_remote={("twilio", "SM1"): paid()})
 
@@ -125,8 +149,8 @@ def test_words_of_a_machine_are_told_as_ignored() -> None:
         ("not_found", Fate.HELD, "delivery.held"),
         ("found", Fate.HANDED_OVER, "delivery.adopted"),
         ("vetoed", Fate.REFUSED, "delivery.vetoed"),
-        ("overdue", Fate.FAILED, "delivery.expired"),
-        ("superseded", Fate.CANCELLED, "delivery.expired"),
+        ("overdue", Fate.FAILED, "delivery.overtaken"),
+        ("superseded", Fate.CANCELLED, "delivery.overtaken"),
     ],
 )
 def test_the_end_of_an_attempt_is_one_line(outcome: str, fate: Fate, event: str) -> None:

@@ -126,3 +126,17 @@ def test_a_text_that_leaves_is_over_before_quiet_hours_begin(naive: datetime) ->
     assert ends <= at + 12 * HOUR
     local = ends.astimezone(shop.RULES.timezone)
     assert (8, 0) <= (local.hour, local.minute) < (20, 0) or (local.hour, local.minute, local.second) == (20, 0, 0)
+
+
+def test_the_time_of_a_carrier_is_set_by_the_policy() -> None:
+    told = shop.rules(policy=PolicyRules(fallback_after=HOUR))
+
+    assert NOON + HOUR == timing.falls_back_at(carried(), told)
+
+
+@pytest.mark.parametrize("hours", [1, 8])
+def test_another_configuration_moves_no_start_of_a_text_that_waits(hours: int) -> None:
+    told = shop.rules(policy=PolicyRules(expires_after=hours * HOUR))
+    put_off = carried(due_at=NOON + HOUR, lifetime=4 * HOUR)
+
+    assert [NOON + 15 * MINUTE] * 2 == [timing.falls_back_at(d, told) for d in (carried(), put_off)]

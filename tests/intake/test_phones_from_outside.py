@@ -20,6 +20,7 @@ from gateway.core.work import Writes
 from gateway.doorman import Doorman
 from gateway.doors import Visit
 from gateway.intake.smtp import Limits, MailDoor
+from gateway.ports import SpoolUnavailable
 from gateway.proof import Prover
 from gateway.reader import MailReader
 from gateway.spool.sqlite import SqliteSpool
@@ -64,6 +65,7 @@ UPSTREAM, STRANGER = "192.0.2.25", "198.51.100.7"
 KEY, DKIM = "sel._domainkey.vtext.com", "dkim=pass header.d=vtext.com"
 UNPROVEN: tuple[str, str] = ("", "")  # sender, proven
 NOT_ITS_PHONE = "550 5.7.1 this address takes the answers of one phone, and From is not its carrier address"
+CROWDED = "451 4.7.1 enroll has taken much mail"
 NO_PHONE = "550 5.7.1 enroll takes mail from a phone at its carrier's domain, and From is no such address"
 
 
@@ -74,6 +76,11 @@ def text(*to: str, author: str = "2025550112@vtext.com", at: datetime = NOON, wo
         f"From: {author}\r\nTo: {addresses}\r\nSubject: \r\nDate: {format_datetime(at)}\r\n"
         f"Message-ID: <1@mms.example>\r\nContent-Type: text/plain\r\n\r\n{words}\r\n"
     ).encode()
+
+
+def entering(number: int, words: str = "Hello.") -> bytes:
+    """What the phone 202-555-01xx writes to enroll@."""
+    return text("enroll", author=f"20255501{number:02}@vtext.com", words=words)
 
 
 def by_carrier(raw: bytes) -> bytes:
@@ -322,16 +329,45 @@ async def test_only_a_phone_enters_itself(entrance: Entrance) -> None:
     assert [] == entrance.arrived
 
 
-async def test_twenty_phones_enter_themselves_within_an_hour(entrance: Entrance) -> None:
-    for number in range(outside.ENROLMENTS):
-        assert "" == await entrance.mail(text("enroll", author=f"20255501{number:02}@vtext.com"), "enroll")
-    late = text("enroll", author="2025550199@vtext.com")
+async def test_so_many_phones_enter_themselves_within_an_hour_and_proven_ones_are_counted_apart(
+    entrance: Entrance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outside, "PROVEN_AN_HOUR", 2)
+    entrance.names.zone[KEY] = record()
+    for number in range(outside.UNPROVEN_AN_HOUR):
+        assert "" == await entrance.mail(entering(number), "enroll")
+    late = entering(99)
 
-    assert "451 4.7.1 enroll has taken much mail" == (await entrance.mail(late, "enroll"))[:36]
+    assert CROWDED == (await entrance.mail(late, "enroll"))[:36]
+    assert "" == await entrance.mail(by_carrier(late), "enroll")
+    assert "" == await entrance.mail(by_carrier(entering(98)), "enroll")
+    assert CROWDED == (await entrance.mail(by_carrier(entering(97)), "enroll"))[:36]
     assert "" == await entrance.mail(text(TALK), TALK)
     entrance.clock.advance(timedelta(hours=1))
-    assert "" == await entrance.mail(late, "enroll")
-    assert outside.ENROLMENTS + 2 == len(entrance.arrived)
+    assert "" == await entrance.mail(entering(96), "enroll")
+    assert outside.UNPROVEN_AN_HOUR + 4 == len(entrance.arrived)
+
+
+async def test_one_phone_is_heard_three_times_an_hour_and_more_of_it_keeps_no_other_out(entrance: Entrance) -> None:
+    entrance.names.zone[KEY] = record()
+    said = [entering(19, words) for words in ("1", "2", "3", *(f"more {n}" for n in range(outside.UNPROVEN_AN_HOUR)))]
+
+    heard = [await entrance.mail(raw, "enroll") for raw in said]
+    assert [""] * 3 + [CROWDED] * outside.UNPROVEN_AN_HOUR == [answer[:36] for answer in heard]
+    assert "" == await entrance.mail(by_carrier(entering(19, "It is me.")), "enroll")
+    assert "" == await entrance.mail(entering(18), "enroll")
+
+
+async def test_a_repeat_is_no_further_enrolment_and_what_was_not_kept_is_none(entrance: Entrance) -> None:
+    for words in ("1", "1", "1", "1", "2"):
+        assert "" == await entrance.mail(entering(19, words), "enroll")
+    await entrance.spool.close()
+    for _ in range(2):
+        with pytest.raises(SpoolUnavailable):
+            await entrance.data(entering(19, "3"), "enroll")
+    await entrance.spool.open()
+    assert "" == await entrance.mail(entering(19, "3"), "enroll")
+    assert CROWDED == (await entrance.mail(entering(19, "4"), "enroll"))[:36]
 
 
 async def over_the_wire(client: Client, raw: bytes, to: str) -> list[str]:

@@ -125,7 +125,8 @@ async def said(spool: Spool) -> tuple[Said, ...]:
 async def test_our_texts_of_a_day_are_known_newest_first_with_the_fate_of_the_last_way(spool: Spool) -> None:
     assert await said(spool) == ()
     await texted(spool, "m1.1", delivery("m1.1.1"), at=NOON - DAY, text="too old")
-    await texted(spool, "m2.1", carrier_mail("m2.1.1", fate=Fate.FAILED), at=NOON - SECOND, text="ready")
+    made = carrier_mail("m2.1.1", fate=Fate.FAILED)
+    await texted(spool, "m2.1", made, at=NOON - SECOND, text="ready", conversation="talk1")
     await spool.write(Writes(deliveries=(delivery("m2.1.2", fate=Fate.DELIVERED),)))
     await texted(spool, "m3.1", delivery("m3.1.1", phone=BEN), phone=BEN)
     await texted(spool, "m4.1", delivery("m4.1.1"), kind=Kind.ANSWER, rule="answer hours", text="closed", sender="")
@@ -133,7 +134,15 @@ async def test_our_texts_of_a_day_are_known_newest_first_with_the_fate_of_the_la
     kind = Kind.TEXT
     assert await said(spool) == (
         Said(kind=Kind.ANSWER, sender="", text="closed", rule="answer hours", at=NOON, fate=Fate.WAITING),
-        Said(kind=kind, sender="jobs", text="ready", rule="", at=NOON - SECOND, fate=Fate.DELIVERED),
+        Said(
+            kind=kind,
+            sender="jobs",
+            text="ready",
+            rule="",
+            at=NOON - SECOND,
+            fate=Fate.DELIVERED,
+            conversation="talk1",
+        ),
     )
 
 

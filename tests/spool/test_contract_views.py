@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -11,98 +10,20 @@ from spooled import (
     ANN,
     BEN,
     NOON,
-    carrier_mail,
     consent,
     conversation,
     delivery,
     hook,
     mail,
-    message,
-    move,
     planned,
     sent,
     started,
-    status_hook,
 )
 
 from gateway.core.facts import Needs
-from gateway.core.model import Confirmation, Fate, Kind
+from gateway.core.model import Confirmation
 from gateway.core.work import Plan, Writes
 from gateway.ports import Budget, Spool
-
-
-async def told(spool: Spool) -> None:
-    """A reminder that was sent and delivered, and the answer to it."""
-    await spool.write(Writes(consents=(consent(),), conversations=(conversation(),)))
-    await spool.accept(mail())
-    text = message(conversation="talk1")
-    (leased,) = (await spool.plan(Plan(inbound="m1", writes=Writes(messages=(text,), deliveries=(delivery(),))))).leased
-    await spool.start(leased, NOON, 0, None)
-    await spool.write(Writes(moves=(move(Fate.HANDED_OVER, remote_id="SM9"),)))
-    status = status_hook("SM9", "delivered")
-    await spool.accept(status)
-    await spool.plan(Plan(inbound=status.id, writes=Writes(moves=(move(Fate.DELIVERED),))))
-    await spool.accept(hook("SM5"))
-    answer = message("twilio:SM5.1", conversation="talk1", kind=Kind.REPLY)
-    writes = Writes(messages=(answer,), deliveries=(carrier_mail("twilio:SM5.1.1", to="desk@example.com"),))
-    await spool.plan(Plan(inbound="twilio:SM5", writes=writes))
-
-
-WHOLE = [
-    ("consent", "c1"),
-    ("delivery", "m1.1.1"),
-    ("delivery", "twilio:SM5.1.1"),
-    ("inbound", "m1"),
-    ("inbound", "twilio:SM5"),
-    ("inbound", "twilio:SM9:1:delivered"),
-    ("message", "m1.1"),
-    ("message", "twilio:SM5.1"),
-]
-
-
-@pytest.mark.parametrize(
-    "keys",
-    [
-        {"id": "m1"},
-        {"id": "m1.1"},
-        {"id": "m1.1.1"},
-        {"id": "SM9"},
-        {"id": "twilio:SM9:1:delivered"},
-        {"id": "SM5"},
-        {"phone": ANN},
-    ],
-    ids=lambda keys: next(iter(keys.values())),
-)
-async def test_a_story_is_whole_from_wherever_it_is_asked(spool: Spool, keys: dict[str, str]) -> None:
-    await told(spool)
-    rows = await spool.find("story", **keys)
-    names = sorted((row["what"], row["id"]) for row in rows)
-
-    if keys.get("id") == "SM5":  # an answer's story begins with the answer
-        assert set(names) >= {("inbound", "twilio:SM5"), ("message", "twilio:SM5.1"), ("consent", "c1")}
-    else:
-        assert names == WHOLE
-    assert [row["at"] for row in rows] == sorted(row["at"] for row in rows)
-    json.dumps(rows)
-
-
-async def test_a_story_tells_the_attempts_receipts_envelope_and_event(spool: Spool) -> None:
-    await told(spool)
-    rows = {row["id"]: row for row in await spool.find("story", id="m1")}
-
-    assert rows["m1"]["envelope"]["mail_from"] == "jobs@example.com"
-    assert rows["twilio:SM9:1:delivered"]["event"]["status"] == "delivered"
-    assert [r["fate"] for r in rows["m1.1.1"]["receipts"]] == ["handed_over", "delivered"]
-    assert rows["m1.1.1"]["fate"] == "delivered"
-    assert rows["m1"]["at"] == "2026-11-23T17:00:00Z"
-
-
-async def test_nothing_is_told_of_an_id_that_is_not_known(spool: Spool) -> None:
-    await told(spool)
-
-    assert await spool.find("story", id="m7") == []
-    assert await spool.find("story", phone=BEN) == []
-    assert await spool.find("delivery", id="m7") == []
 
 
 async def test_the_queue_shows_the_columns_of_the_contract(spool: Spool) -> None:

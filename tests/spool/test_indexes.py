@@ -79,6 +79,7 @@ def a_day(connection: apsw.Connection) -> None:
     due.due(connection, NOON, 9, frozenset(), until)
     due.next_due(connection, NOON)
     due.give_back(connection, "m1.1.2", NOON, "pacing")
+    due.resume(connection, NOON, "@vtext.com")
     moves = (move(Fate.DELIVERED, remote_id="SM2"), move(Fate.CANCELLED, "admin", delivery="m1.1.2"))
     commit.write(connection, Writes(moves=moves), NOON, until)
     commit.write(connection, Writes(moves=(move(Fate.WAITING, "admin", delivery="m1.1.2"),)), NOON, until)
@@ -88,6 +89,10 @@ def a_day(connection: apsw.Connection) -> None:
     accept.accept(connection, hook(), (), ())
     commit.plan(connection, Plan(inbound="twilio:SM1", parked="x"), NOON, until)
     accept.unpark(connection, "twilio:SM1")
+    parts = (carrier_mail("m1.1.3", bounce="b1"), carrier_mail("m1.1.3-2"))
+    commit.write(connection, Writes(deliveries=parts), NOON, None)
+    for ident in ("talk1", "q1", "b1"):
+        views.find(connection, "story", {"id": ident}, NOON)
     for view, keys in (("queue", {}), ("queue", {"all": True}), ("story", {"id": "m1"}), ("story", {"phone": ANN})):
         views.find(connection, view, dict(keys), NOON)
     views.find(connection, "raw", {"id": "m1"}, NOON)
