@@ -17,8 +17,9 @@ WANTED = {
     "lint": PROJECT["dependency-groups"]["lint"],
     "build": PROJECT["build-system"]["requires"],
     "contract": (ROOT / "requirements/contract.in").read_text().splitlines(),
+    "fuzz": (ROOT / "requirements/fuzz.in").read_text().splitlines(),
 }
-ALONE = {"contract"}  # in an environment of its own
+ALONE = {"contract", "fuzz"}  # in an environment of its own
 
 
 def canonical(requirement: str) -> str:

@@ -41,6 +41,23 @@ def test_systemd_finds_no_fault_in_the_unit(unit: Path) -> None:
 
 
 @needs_systemd
+def test_systemd_finds_no_fault_in_the_sockets_either(unit: Path) -> None:
+    socket = unit.with_name("gateway.socket")
+    shutil.copy(UNIT.with_name("gateway.socket"), socket)
+
+    done = analyze("verify", "--man=no", socket)
+
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_the_daemon_has_no_capability_because_systemd_opens_the_ports() -> None:
+    assert "\nCapabilityBoundingSet=\n" in UNIT.read_text()
+    assert "AmbientCapabilities" not in UNIT.read_text()
+    listed = re.findall(r"^ListenStream=(\d+)$", UNIT.with_name("gateway.socket").read_text(), flags=re.MULTILINE)
+    assert sorted(map(int, listed)) == [25, 465, 587]
+
+
+@needs_systemd
 def test_systemd_rates_the_exposure_as_low(unit: Path) -> None:
     done = analyze("security", "--offline=true", "--no-pager", "--threshold=15", unit)
 

@@ -52,7 +52,8 @@ _PATTERNS = {
 
 def problem(error: ErrorDetails, document: Document, path: KeyPath, known: Iterable[str]) -> Problem:
     """The Problem of one finding; `path` leads to the table, `known` are the keys that it may hold."""
-    of_key = error["loc"][-1:] == ("[key]",)
+    # The library's mark, unless it is an unknown key of that very name.
+    of_key = error["loc"][-1:] == ("[key]",) and error["type"] != "extra_forbidden"
     where: KeyPath = (*path, *(error["loc"][:-1] if of_key else error["loc"]))
     if error["type"] == "missing":
         return _missing(document, where)

@@ -70,7 +70,8 @@ def read(raw: bytes) -> Bounce | None:
 
 def _standard(message: Message) -> Iterator[Bounce]:
     for part, _ in parts.leaves(message):
-        blocks = part.get_payload() if part.get_content_type() == "message/delivery-status" else None
+        told = part.get_content_type() == "message/delivery-status" and part.is_multipart()
+        blocks = part.get_payload() if told else None
         inside = blocks[:_RECIPIENTS] if isinstance(blocks, list) else ()
         for fields in (parts.fields(block) for block in inside if isinstance(block, Message)):
             action = header.token(parts.first(fields, "action"))

@@ -92,8 +92,9 @@ def build(layers: Sequence[tuple[str, Mapping[str, Any]]]) -> tuple[CarrierTable
                 carriers[name] = _overlaid(known, origin, table, problems)
                 if "successor" in table:
                     successors[name] = origin
+    told = {problem.path for problem in problems}
     for carrier in carriers.values():
-        if not carrier.name and all(p.path != (carrier.id, "name") for p in problems):
+        if not carrier.name and (carrier.id, "name") not in told:
             text = f"carrier {carrier.id} has no name"
             problems.append(_problem(carrier.origin, (carrier.id,), text, 'add a line such as name = "AT&T"'))
     problems += _bad_successors(carriers, successors)

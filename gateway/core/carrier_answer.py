@@ -19,7 +19,7 @@ from gateway.core.model import Unreadable
 
 _DIGITS = 7  # of the shortest number
 _TEXTS = 8  # text parts that are looked at, and HTML parts
-_TEXT_CHARS = 262_144  # of all of them, as encoded; the last one may go over it
+_TEXT_CHARS = 262_144  # of all of them, in bytes; the last one may go over it
 _LINE_CHARS = 2_000
 
 # Lines, and subjects, that carriers write and nobody else.
@@ -135,7 +135,8 @@ def _texts(leaves: Iterable[Message]) -> list[_Stripped]:
     room = _TEXT_CHARS
     for leaf, _ in zip(leaves, range(_TEXTS), strict=False):
         if room > 0:
-            room -= len(str(leaf.get_payload()))
+            payload = leaf.get_payload(decode=True)
+            room -= len(payload) if isinstance(payload, bytes) else 0
             text = parts.body(leaf).text
             found.append(_stripped("" if text.lstrip().startswith("<smil") else text))
     return found

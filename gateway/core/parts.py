@@ -97,7 +97,8 @@ def leaves(message: Message) -> Iterator[tuple[Message, Message | None]]:
     waiting: list[tuple[Message, Message | None]] = [(message, None)]
     while waiting:
         part, choice = waiting.pop()
-        inside = part.get_payload() if part.get_content_maintype() == "multipart" else None
+        # Asked for text without decoding, the standard parser raises for some charsets ("undefined", "idna").
+        inside = part.get_payload() if part.get_content_maintype() == "multipart" and part.is_multipart() else None
         if isinstance(inside, list):
             choice = part if part.get_content_subtype() == "alternative" else choice
             waiting += [(p, choice) for p in reversed(inside) if isinstance(p, Message)]

@@ -179,8 +179,11 @@ def _refused(
             note, both = _joined(end.reason, how), other.joined(writes)
             return settled(delivery, "refused", Fate.FAILED, code=end.code, note=note, writes=both)
     fate = Fate.REFUSED if end.opted_out else Fate.FAILED
-    told = _told(delivery, message, end.reason, end.code, fate, rules, now)
-    return settled(delivery, "refused", fate, code=end.code, note=end.reason, writes=writes.joined(told))
+    # A part that was under way when its text went another way is no news.
+    elsewhere = facts.deliveries.get(another.fallback_id(delivery))
+    if elsewhere is None or elsewhere.fate in BAD_ENDS:
+        writes = writes.joined(_told(delivery, message, end.reason, end.code, fate, rules, now))
+    return settled(delivery, "refused", fate, code=end.code, note=end.reason, writes=writes)
 
 
 def _other_way(

@@ -60,6 +60,15 @@ def test_a_mail_that_holds_only_a_link_to_the_message_says_so(name: str, link: s
     assert read(name) == Words(text="", gone="", subject="", link=link, images=images)
 
 
+@pytest.mark.parametrize("charset", ["undefined", "idna"])
+def test_a_charset_that_breaks_the_parser_is_unknown(charset: str) -> None:
+    head = f"From: 2025550143@vtext.com\r\nContent-Type: text/plain; charset={charset}\r\n\r\n"
+    found = carrier_answer.words(head.encode() + "Sí, at five".encode())
+
+    assert isinstance(found, Words)
+    assert found.text == "Sí, at five"
+
+
 def test_quoted_history_is_cut() -> None:
     assert "can you take it today?" in read("consumer_cellular_quoted").gone
 

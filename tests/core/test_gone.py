@@ -122,6 +122,17 @@ def test_a_refusal_after_the_fallback_has_failed_is_the_end() -> None:
     assert ("no", [], [JOBS]) == (found.note, by_provider(found.writes), told_to(found))
 
 
+@pytest.mark.parametrize(("fate", "told"), [(Fate.HANDED_OVER, 0), (Fate.WAITING, 0), (Fate.FAILED, 1)])
+def test_a_part_that_is_refused_while_its_text_goes_another_way_is_no_news(fate: Fate, told: int) -> None:
+    part = carried(id="m1.1.1-2", ways=())
+    other = replace(paid(), id="m1.1.2", fate=fate)
+    known = facts(deliveries={part.id: part, other.id: other})
+    found = judged(part, NO_USER, known=known)
+
+    assert found.fate is Fate.FAILED
+    assert [m.kind for m in found.writes.messages].count(Kind.REPORT) == told
+
+
 def test_an_unclear_end_is_no_reason_to_text_twice() -> None:
     found = judged(carried(resends=2), Unclear(reason="no answer"), QUARTER)
 

@@ -75,6 +75,11 @@ def test_the_header_says_who_what_and_on_which_thread() -> None:
     assert (found.bulk, found.auto_submitted, found.report, found.ours, found.hops) == (False, "", False, False, 0)
 
 
+@pytest.mark.parametrize("charset", ["undefined", "idna"])
+def test_a_charset_that_breaks_the_parser_of_a_multipart_without_parts_is_unknown(charset: str) -> None:
+    assert reading(with_body(f"multipart/mixed; charset={charset}", "é at five".encode())).text == "é at five"
+
+
 @pytest.mark.parametrize("reference", ["&#1;", "&#27;", "&#x7f;", "&#1"])
 def test_a_control_character_that_html_names_is_left_out(reference: str) -> None:
     assert reading(with_body("text/html", f"<p>a{reference} b".encode())).text == "a b"
