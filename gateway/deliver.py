@@ -41,6 +41,7 @@ class Deliverer:
         clock: Clock,
         taken: Taken,
         stopped_within: Callable[[timedelta], Awaitable[bool]],
+        carriers_at_once: int = CARRIERS_AT_ONCE,
     ) -> None:
         self._spool = spool
         self._mail = mail
@@ -49,7 +50,7 @@ class Deliverer:
         self._clock = clock
         self._taken = taken
         self._stopped_within = stopped_within
-        self._carriers = asyncio.Semaphore(CARRIERS_AT_ONCE)
+        self._carriers = asyncio.Semaphore(carriers_at_once)
 
     async def deliver_one(self, delivery: Delivery) -> Outcome | None:
         """One attempt, or one look-up, from the facts to the settlement; the outcome of an attempt that was made."""

@@ -179,6 +179,7 @@ class House:
         self._deliverer = Deliverer(
             spool=self.spool, mail=self.world.relay, providers=providers, rules=lambda: self.rules,
             clock=self.clock, taken=self.hand.take, stopped_within=self.hand.stopped_within,
+            carriers_at_once=1_000,  # here all of them may be on the wire at once
         )  # fmt: skip
         self.hand.tell_doubled = self._deliverer.tell_doubled
         self._doorman = Doorman(
