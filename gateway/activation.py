@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 
 from gateway.config import Listener
 
 _FIRST_FD = 3  # SD_LISTEN_FDS_START
-_ANYWHERE = ("0.0.0.0", "::")
+_ANYWHERE = {"0.0.0.0", "::"}
 
 
 class Passed:
@@ -28,18 +29,26 @@ class Passed:
             one.setblocking(False)
 
     def take(self, listener: Listener) -> socket.socket | None:
-        """The socket for `listener`: at its port, and at its address or every address; None = it is to be bound."""
+        """The socket for `listener`, at its port and address; None = it is to be bound.
+
+        A socket of all addresses is no socket for a listener that names one: it would open more doors than it says.
+        """
         for one in self._sockets:
             host, port = _place(one)
-            if port == listener.port and (host == listener.host or host in _ANYWHERE):
+            if port == listener.port and (host == listener.host or {host, listener.host} <= _ANYWHERE):
                 self._sockets.remove(one)
                 return one
         return None
 
     def left(self) -> list[str]:
-        """The addresses of sockets that no listener took, which are closed: who knocks there is not kept waiting."""
+        """The addresses of sockets that no listener took.
+
+        They are shut, for systemd as well, which holds them too: who knocks there is refused and not kept waiting.
+        """
         places = [str(Listener(*_place(one))) for one in self._sockets]
         for one in self._sockets:
+            with suppress(OSError):  # of a kind that cannot be shut
+                one.shutdown(socket.SHUT_RDWR)
             one.close()
         self._sockets.clear()
         return places

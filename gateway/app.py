@@ -211,7 +211,7 @@ class Serving:
     def _stuck(self) -> list[str]:
         if self._loops is None or self._loops.done():
             return ["the engine does not run"]
-        return [f"the {name} does not move" for name in self.house.engine.stuck(self.house.clock.now())]
+        return [f"the {name} does not move" for name in self.house.engine.stuck()]
 
     async def _ready(self) -> list[str]:
         await self.house.spool.ping()

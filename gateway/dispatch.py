@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -64,7 +65,7 @@ class Dispatcher:
         self._next: dict[str, Delivery] = {}  # to be taken when the hand is free again
         self._bytes = 0  # of their mails
         self._stop = asyncio.Event()
-        self.turned_at: datetime | None = None
+        self.turned_at: float | None = None  # by the monotonic clock
 
     def take(self, deliveries: Sequence[Delivery], *, later: bool = True) -> None:
         """Takes deliveries that are leased to us; what a full queue has no room for goes back to the spool.
@@ -133,7 +134,7 @@ class Dispatcher:
     async def run(self) -> None:
         """Claims what is due until `stop`, then lets what is in flight end within the grace."""
         while not self._stop.is_set():
-            self.turned_at = self._clock.now()
+            self.turned_at = time.monotonic()
             # Cleared before the claim: what changes, or the stop that comes, during it must not be slept over.
             self._wake.clear()
             try:

@@ -7,6 +7,7 @@ A fault of ours in one item is logged, the item stays in the spool, and the loop
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -38,11 +39,12 @@ PURGE_SECONDS = 3600.0
 
 @dataclass(slots=True)
 class Loops:
-    """When each loop last turned: what the watchdog and readiness look at."""
+    """When each loop last turned, by a clock that nobody can set: what the watchdog and readiness look at."""
 
-    begun_at: datetime | None = None
-    planned_at: datetime | None = None  # a planner took something up
-    swept_at: datetime | None = None
+    begun_at: float | None = None
+    planned_at: float | None = None  # a planner took something up
+    fetched_at: float | None = None  # the same of texts with pictures
+    swept_at: float | None = None
 
 
 class Engine:
@@ -95,18 +97,19 @@ class Engine:
         self._behind = True
         self._arrival.set()
 
-    def stuck(self, now: datetime) -> list[str]:
+    def stuck(self) -> list[str]:
         """The loops that should have turned and have not; nothing = all move."""
-        late = now - timedelta(seconds=STUCK_SECONDS)
-        begun = self.loops.begun_at or now
+        begun = self.loops.begun_at or time.monotonic()
         loops = {"sweeper": self.loops.swept_at or begun, "dispatcher": self._dispatcher.turned_at or begun}
         if self._waiting:
             loops["planner"] = self.loops.planned_at or begun
-        return [name for name, turned in loops.items() if turned < late]
+        if self._slow:
+            loops["planner of pictures"] = self.loops.fetched_at or begun
+        return [name for name, turned in loops.items() if time.monotonic() - turned > STUCK_SECONDS]
 
     async def run(self) -> None:
         """Runs until `stop`; everything that was begun is settled or given back when it returns."""
-        self.loops.begun_at = self._clock.now()
+        self.loops.begun_at = time.monotonic()
         async with asyncio.TaskGroup() as group:
             for _ in range(PLANNERS):
                 group.create_task(self._planner(self._waiting))
@@ -124,8 +127,7 @@ class Engine:
 
     async def _planner(self, queue: deque[Inbound]) -> None:
         while not self._stopping:
-            if queue is self._waiting:
-                self.loops.planned_at = self._clock.now()
+            setattr(self.loops, "planned_at" if queue is self._waiting else "fetched_at", time.monotonic())
             if queue:
                 inbound = queue.popleft()
                 self._bytes -= len(inbound.raw)
@@ -252,7 +254,7 @@ class Engine:
                 emit("spool.failed", error=str(error), during="sweeping")
             except Exception as error:
                 emit("engine.failed", loop="sweep", **fault(error))
-            self.loops.swept_at = now
+            self.loops.swept_at = time.monotonic()
             self._behind = True
             self._arrival.set()
 

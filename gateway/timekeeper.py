@@ -1,7 +1,8 @@
 """Notices that the clock on the wall was set back.
 
 Times in the spool are those of the wall.  What waits for a retry at noon must not wait two hours more because somebody
-mended a clock that was two hours ahead.  A clock that is set forward lets things be due early, which harms nothing.
+mended a clock that was two hours ahead.  A clock that is set forward is believed: things are due early, and a text
+whose time is over by it expires, with its report.
 """
 
 from __future__ import annotations

@@ -15,6 +15,10 @@ from typing import Any
 
 import pytest
 
+from gateway import activation
+from gateway.activation import Passed
+from gateway.config import Listener
+
 ACTIVATE = shutil.which("systemd-socket-activate")
 SECONDS = 20.0
 
@@ -110,12 +114,46 @@ async def test_a_socket_that_no_listener_wants_is_closed_and_said(tmp_path: Path
             await asyncio.open_connection("127.0.0.1", other)
 
 
+@pytest.mark.parametrize(
+    ("address", "taken"),
+    [
+        pytest.param("0.0.0.0", True, id="every address"),
+        pytest.param("::", True, id="every address, as IPv6 writes it"),
+        pytest.param("127.0.0.1", False, id="one address, which would open more than it says"),
+    ],
+)
+async def test_a_socket_of_all_addresses_is_for_a_listener_of_all_addresses(
+    address: str, taken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("0.0.0.0", 0)) as sock:
+        port = sock.getsockname()[1]
+        passed = handed_over(sock, monkeypatch)
+
+        assert (passed.take(Listener(address, port)) is not None) == taken
+        passed.left()
+
+
+async def test_a_socket_that_is_left_refuses_though_systemd_holds_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+
+        assert handed_over(held, monkeypatch).left() == [f"127.0.0.1:{port}"]
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
+
+
+def handed_over(sock: socket.socket, monkeypatch: pytest.MonkeyPatch) -> Passed:
+    """What a daemon makes of a copy of the socket, as systemd would hand it over."""
+    copy = os.dup(sock.fileno())
+    monkeypatch.setattr(activation, "_FIRST_FD", copy)
+    monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+    monkeypatch.setenv("LISTEN_FDS", "1")
+    return Passed()
+
+
 async def test_variables_meant_for_another_process_open_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gateway.activation import Passed
-    from gateway.config import Listener
-
     monkeypatch.setenv("LISTEN_PID", "1")
     monkeypatch.setenv("LISTEN_FDS", "1")
 

@@ -91,10 +91,11 @@ def expanded(message: Message, people: Sequence[str], rules: Rules, now: datetim
 
     `message` is that of the first of them.
     """
-    if not _wanted(message, "SUCCESS"):
+    if not people or not _wanted(message, "SUCCESS"):
         return Writes()
     what = f"goes to {', '.join(people)}"
-    line = "Of each who cannot be texted you hear on its own."
+    heard = "Of each who cannot be texted you hear on its own."
+    line = heard if _asks(message, "FAILURE") else "Of failures nothing is told, as was asked."
     return _told(message, "expanded", "Sent on", what, [line], "expanded", "2.0.0", "", rules, now, to_group=True)
 
 

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from gateway.core.model import Door
 from gateway.doors import Host
-from gateway.intake.throttle import Throttle
+from gateway.intake.throttle import Throttle, network_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +57,9 @@ class Crowd:
         self.stopping = False
         self.held_bytes = 0
         self._limits = limits
-        self._guests: dict[Guest, str] = {}
-        self._by_peer: Counter[str] = Counter()
+        self._guests: dict[Guest, tuple[str, bool]] = {}  # of each its network, and whether it is known
+        self._by_peer: Counter[str] = Counter()  # by network
+        self._strangers = 0
 
     def __len__(self) -> int:
         return len(self._guests)
@@ -71,30 +72,32 @@ class Crowd:
         """Lets a guest in; the answer is '', or the reason why he must stay outside.
 
         A known address (of a [[sender]]) may hold three quarters of all places: job software opens many connections,
-        and still cannot shut out the others.  Nor can strangers, however many: the last quarter is for known ones.
+        and still cannot shut out the others.  Nor can strangers, however many, who have as much among them.  The
+        addresses of one customer's IPv6 network count as one.
         """
         if self.stopping:
             return "stopping"
-        most = self._limits.connections
-        if len(self._guests) >= (most if known else max(1, most * 3 // 4)):
+        most, network = self._limits.connections, network_of(peer)
+        share = max(1, most * 3 // 4)
+        if len(self._guests) >= most or (not known and self._strangers >= share):
             return "too many connections"
-        places = self._limits.connections_per_address
-        if known:
-            places = max(places, self._limits.connections * 3 // 4)
-        if self._by_peer[peer] >= places:
+        places = max(self._limits.connections_per_address, share) if known else self._limits.connections_per_address
+        if self._by_peer[network] >= places:
             return "too many connections from this address"
-        self._guests[guest] = peer
-        self._by_peer[peer] += 1
+        self._guests[guest] = network, known
+        self._by_peer[network] += 1
+        self._strangers += not known
         return ""
 
     def leave(self, guest: Guest) -> None:
         """Forgets a guest; he may have left before."""
-        peer = self._guests.pop(guest, None)
-        if peer is None:
+        network, known = self._guests.pop(guest, ("", False))
+        if not network:
             return
-        self._by_peer[peer] -= 1
-        if not self._by_peer[peer]:
-            del self._by_peer[peer]
+        self._strangers -= not known
+        self._by_peer[network] -= 1
+        if not self._by_peer[network]:
+            del self._by_peer[network]
 
     def hold(self, count: int) -> bool:
         """Counts bytes that a session keeps in memory; False when all of them together are too many."""

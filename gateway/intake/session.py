@@ -117,7 +117,7 @@ class Session(Dialog):
         username = credentials.login.decode("utf-8", "replace")
         shown = "".join(c if c.isprintable() else "?" for c in username)[:100]
         throttle = self.terms.throttle
-        wait = throttle.wait(self.peer)
+        wait = throttle.wait(self.peer, username)
         if wait:
             # Not looked at: neither does it tell whether the password was right.
             await self._no_login(

@@ -2,11 +2,12 @@
 
 Counted are failures by address (of IPv6 its /64, which is one customer's) and by name.  An address that guesses is
 turned away for a while.  A name at which many addresses guess has an owner too: tries at it are only held up for some
-seconds, and not at all from an address that has logged in under it.
+seconds.  An address that has logged in under a name is not held up by others, and by itself for some seconds only.
 """
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,25 +36,30 @@ class Throttle:
         self._records: dict[Key, _Record] = {}  # that which failed last is last
         self._welcome: dict[tuple[str, str], None] = {}  # (address, name) that logged in, the newest last
 
-    def wait(self, peer: str) -> float:
-        """Seconds until the address may try again; 0 = now."""
-        record = self._records.get(("address", _network(peer)))
-        if record is None or record.failures < BY_ADDRESS:
+    def wait(self, peer: str, name: str) -> float:
+        """Seconds until the address may try again; 0 = now.  Who has logged in from there is held up at most."""
+        record = self._records.get(("address", network_of(peer)))
+        if record is None or record.failures < BY_ADDRESS or self._is_welcome(peer, name):
             return 0.0
         return max(0.0, record.at + _doubled(record.failures - BY_ADDRESS, LONGEST) - self._clock())
 
     def pause(self, peer: str, name: str) -> float:
         """Seconds for which a try at that name is held up before it is looked at."""
-        record = self._records.get(("name", name))
-        if record is None or record.failures < BY_NAME or (_network(peer), name) in self._welcome:
+        key, free = ("name", _mark(name)), BY_NAME
+        if self._is_welcome(peer, name):
+            key, free = ("address", network_of(peer)), BY_ADDRESS
+        record = self._records.get(key)
+        if record is None or record.failures < free or self._clock() - record.at > FORGOTTEN:
             return 0.0
-        stale = self._clock() - record.at > FORGOTTEN
-        return 0.0 if stale else _doubled(record.failures - BY_NAME, LONGEST_PAUSE)
+        return _doubled(record.failures - free, LONGEST_PAUSE)
+
+    def _is_welcome(self, peer: str, name: str) -> bool:
+        return (network_of(peer), _mark(name)) in self._welcome
 
     def failed(self, peer: str, name: str) -> None:
         """Counts a wrong password."""
         now = self._clock()
-        for key in (("address", _network(peer)), ("name", name)):
+        for key in (("address", network_of(peer)), ("name", _mark(name))):
             known = self._records.pop(key, None)
             fresh = known is None or now - known.at > FORGOTTEN
             self._records[key] = _Record(1 if fresh or known is None else known.failures + 1, now)
@@ -62,10 +68,10 @@ class Throttle:
 
     def succeeded(self, peer: str, name: str) -> None:
         """Forgets the failures of the address: its owner knows the password."""
-        address = _network(peer)
+        address, mark = network_of(peer), _mark(name)
         self._records.pop(("address", address), None)
-        self._welcome.pop((address, name), None)
-        self._welcome[address, name] = None
+        self._welcome.pop((address, mark), None)
+        self._welcome[address, mark] = None
         while len(self._welcome) > MOST:
             self._welcome.pop(next(iter(self._welcome)))
 
@@ -74,7 +80,13 @@ def _doubled(times: int, most: float) -> float:
     return min(2.0 ** min(times, 20), most)
 
 
-def _network(peer: str) -> str:
+def _mark(name: str) -> str:
+    """A name as it is remembered: clients may send long ones."""
+    return hashlib.blake2b(name.encode("utf-8", "replace"), digest_size=16).hexdigest()
+
+
+def network_of(peer: str) -> str:
+    """What of an address is one customer's: an IPv4 address, or an IPv6 /64."""
     try:
         address = ip_address(peer)
     except ValueError:

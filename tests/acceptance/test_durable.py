@@ -116,11 +116,11 @@ async def test_a_mail_whose_content_is_cut_off_by_the_end_is_not_stored(shop: Ho
 async def test_a_disk_that_fills_up_defers_mail_before_it_is_full_and_takes_it_again(
     open_shop: Open, tmp_path: Path, seen: Seen
 ) -> None:
-    with small_disk(tmp_path, "12m"):
+    with small_disk(tmp_path, "18m"):
         house = await open_shop('[smtp]\nmin_free_disk = "4 MB"\n', tmp_path)
         await house.start()
         filler = tmp_path / "filler"
-        filler.write_bytes(bytes(4 << 20))
+        filler.write_bytes(bytes(9 << 20))
         answers = []
         while not answers or answers[-1].startswith("250"):
             answers.append(await send(house, "x" * 70 + "\r\n" + ("y" * 70 + "\r\n") * 3000 + f"{len(answers)}", "bob"))
