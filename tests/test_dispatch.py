@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -38,6 +40,7 @@ from gateway.core.rules import Number, Sender
 from gateway.core.work import Deferred, Delivery, Outcome, Writes
 from gateway.deliver import Deliverer
 from gateway.dispatch import Dispatcher
+from gateway.engine import STUCK_SECONDS
 from gateway.ports import ReaderUnavailable
 from gateway.spool.sqlite import SqliteSpool
 
@@ -346,3 +349,21 @@ async def test_a_conversation_with_many_texts_takes_turns_with_those_that_have_o
     order = [delivery for delivery, _ in r.account.sent]
     assert [d.id for _, d in many] == [ident for ident in order if ident in {d.id for _, d in many}]
     assert order.index(many[1][1].id) > max(order.index(d.id) for _, d in single)
+
+
+async def test_loops_that_have_not_turned_for_minutes_are_stuck_whatever_the_wall_says(
+    room: Callable[..., Room], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The watchdog is fed, and the daemon ready, only while this says nothing."""
+    house = room()
+    engine = house.engine()
+    house.run(engine)
+    async with asyncio.timeout(20):
+        while house.dispatcher.turned_at is None:
+            await asyncio.sleep(0)
+    assert engine.stuck() == []
+
+    now = time.monotonic()
+    monkeypatch.setattr("gateway.engine.time", SimpleNamespace(monotonic=lambda: now + STUCK_SECONDS + 60))
+
+    assert engine.stuck() == ["sweeper", "dispatcher"]

@@ -145,7 +145,7 @@ async def test_a_carriers_robot_that_answers_everything_makes_no_loop(open_shop:
     assert every <= 6
 
 
-@case(49, "a robot at each end", "stops after at most one turn")
+@case(49, "a robot at each end", "stops after at most one turn, with an alarm")
 async def test_robots_at_both_ends_of_a_conversation_are_stopped(open_shop: Open, seen: Seen) -> None:
     house = await open_shop(PUBLIC)
     await house.start()
@@ -155,8 +155,10 @@ async def test_robots_at_both_ends_of_a_conversation_are_stopped(open_shop: Open
     await robot.play()
 
     there = len(house.world.mail.to("@vtext.com"))
-    seen(f"1 text: {there} mails to the carrier; the robots were told {_counted(robot.answers)}")
+    alarms = [m for m in house.world.mail.to("admin@shop.example.com") if "are held" in str(m.message["Subject"])]
+    seen(f"1 text: {there} mails to the carrier, {len(alarms)} alarm; told the robots: {_counted(robot.answers)}")
     assert there <= 2
+    assert len(alarms) == 1
 
 
 async def _answer(house: House, mail: Mailed) -> list[str]:

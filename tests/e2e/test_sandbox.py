@@ -11,12 +11,17 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Sequence
+from email.message import EmailMessage
+from email.policy import SMTP
 from pathlib import Path
 
 import pytest
 from daemon import ROOT, Daemon
-from house import opened
+from house import PASSWORD, opened
+
+from gateway.config import hash_password
 
 STRACE = shutil.which("strace")
 ANALYZE = shutil.which("systemd-analyze")
@@ -40,6 +45,21 @@ class Watched(Daemon):
         plain = super()._words(*words)
         # -D: the daemon stays our own child, and gets our signals.
         return [str(STRACE), "-D", "-f", "-qq", "-o", str(self.calls), *plain] if words[0] == "serve" else plain
+
+
+_MDWE = """
+import ctypes, os, sys
+# PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN: what MemoryDenyWriteExecute= uses where the kernel has it (Linux 6.3)
+sys.exit(38) if ctypes.CDLL(None).prctl(65, 1, 0, 0, 0) else os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+class Denied(Daemon):
+    """A daemon to which the kernel gives no memory that was written and may be executed."""
+
+    def _words(self, *words: str) -> list[str]:
+        plain = super()._words(*words)
+        return [sys.executable, "-c", _MDWE, *plain] if words[0] == "serve" else plain
 
 
 def filters() -> tuple[str, ...]:
@@ -102,3 +122,38 @@ async def test_no_memory_is_made_writable_and_executable(calls: list[str]) -> No
     later = [line for line in calls if re.search(r"\b(?:pkey_)?mprotect\(.*PROT_EXEC", line)]
 
     assert both + later == []
+
+
+@pytest.mark.skipif(
+    subprocess.run([sys.executable, "-c", _MDWE, "/bin/true"], check=False).returncode == 38,
+    reason="the kernel has no PR_SET_MDWE: Linux 6.3",
+)
+async def test_mail_logins_pictures_and_texts_work_where_memory_is_written_or_executed(tmp_path: Path) -> None:
+    hashed = hash_password(PASSWORD)
+    login = (
+        f'[[sender]]\nname = "jobs"\nlogin = "jobs"\npassword_hash = "{hashed}"\nnumber = "service"\nvouches = true\n'
+    )
+    async with opened(tmp_path, f'{login}[smtp]\ntls_certificate = "cert.pem"\ntls_key = "key.pem"\n') as house:
+        daemon = Denied(tmp_path)
+        house.daemon = daemon
+        house.write()
+        async with daemon:
+            await house.start()
+            answers = await daemon.mail(
+                _with_picture(), "jobs@shop.example.com", ["2025550143@sms.example.com"], login=("jobs", PASSWORD)
+            )
+            assert answers[-1].startswith("250")
+            await daemon.wait_event("delivery.confirmed", deadline=60)
+            assert (await daemon.command("db", "backup", str(tmp_path / "copy.db"))).code == 0
+            await daemon.stop()
+        assert house.world.twilio.posts["+12025550143"] == 1
+        assert [e for e in daemon.events if e["level"] == "error"] == []
+
+
+def _with_picture() -> bytes:
+    mail = EmailMessage()
+    mail["From"], mail["Subject"], mail["Message-ID"] = "jobs@shop.example.com", "RO 1234", "<p@shop.example.com>"
+    mail.set_content("Is this the part?")
+    photo = (Path(__file__).parent / "t-65-picture-out" / "photo.jpg").read_bytes()
+    mail.add_attachment(photo, maintype="image", subtype="jpeg", filename="part.jpg")
+    return mail.as_bytes(policy=SMTP)
