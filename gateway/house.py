@@ -93,19 +93,8 @@ class House:
             prover=Prover(self.reader, config.dns_servers),
         )
         self.catch_up = self._catch_up()
-        self.almanac = Almanac(
-            spool=self.spool,
-            rules=self.rules,
-            clock=self.clock,
-            taken=self.dispatcher.take,
-            stopped_within=self.dispatcher.stopped_within,
-        )
-        self.timekeeper = Timekeeper(
-            spool=self.spool,
-            clock=self.clock,
-            moved=lambda: self.dispatcher.take(()),
-            stopped_within=self.dispatcher.stopped_within,
-        )
+        self.almanac = self._almanac()
+        self.timekeeper = self._timekeeper()
         self.commands = self._commands(serving=serving)
 
     def current(self) -> Config:
@@ -167,6 +156,23 @@ class House:
             keep=self.doorman.hook,
             stopped_within=self.dispatcher.stopped_within,
             every=min((account.poll_every for account in accounts), default=timedelta(0)),
+        )
+
+    def _almanac(self) -> Almanac:
+        return Almanac(
+            spool=self.spool,
+            rules=self.rules,
+            clock=self.clock,
+            taken=self.dispatcher.take,
+            stopped_within=self.dispatcher.stopped_within,
+        )
+
+    def _timekeeper(self) -> Timekeeper:
+        return Timekeeper(
+            spool=self.spool,
+            clock=self.clock,
+            moved=lambda: self.dispatcher.take(()),
+            stopped_within=self.dispatcher.stopped_within,
         )
 
     def _commands(self, *, serving: bool) -> Commands:
