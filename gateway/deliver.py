@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TypeVar
 
 from gateway import tell
-from gateway.core import another, gone, lookup, notice, timing, verdict
+from gateway.alarms import Alarms, Taken
+from gateway.core import lookup, timing, verdict
 from gateway.core.facts import Facts, Needs
-from gateway.core.model import Fate, Kind, Phone
+from gateway.core.model import Fate, Phone
 from gateway.core.rules import Rules
-from gateway.core.work import Deferred, Delivery, MailParcel, Message, Outcome, Refused, Settlement, TextParcel
+from gateway.core.work import (
+    Accepted,
+    Deferred,
+    Delivery,
+    MailParcel,
+    Message,
+    Outcome,
+    Refused,
+    Settlement,
+    TextParcel,
+)
 from gateway.events import emit
-from gateway.ports import Budget, Clock, Committed, MailCourier, Provider, Spool, SpoolUnavailable, Started
+from gateway.known import Known, facts_of
+from gateway.ports import Budget, Clock, MailCourier, Provider, Spool, SpoolUnavailable
+
+T = TypeVar("T")
 
 LEDGER_TRIES = 5
 # To all carriers by the relay, one less than courier.mail.RelayCourier has connections: replies and alarms need not
@@ -24,10 +39,10 @@ LEDGER_TRIES = 5
 CARRIERS_AT_ONCE = 3
 
 
-class Taken(Protocol):
-    def __call__(self, deliveries: Sequence[Delivery], *, later: bool) -> None:
-        """Takes deliveries that are leased to us; `later`: others became due at a time of their own."""
-        ...
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    outcome: Outcome | None  # of an attempt that was made
+    ms: int = 0  # on the wire
 
 
 class Deliverer:
@@ -40,6 +55,7 @@ class Deliverer:
         rules: Callable[[], Rules],
         clock: Clock,
         taken: Taken,
+        alarms: Alarms,
         stopped_within: Callable[[timedelta], Awaitable[bool]],
         carriers_at_once: int = CARRIERS_AT_ONCE,
     ) -> None:
@@ -49,41 +65,57 @@ class Deliverer:
         self._rules = rules
         self._clock = clock
         self._taken = taken
+        self._alarms = alarms
         self._stopped_within = stopped_within
         self._carriers = asyncio.Semaphore(carriers_at_once)
+        # As many again are committed as leaving, so that no connection waits for a commit; no more, lest one that is
+        # slow leaves hundreds of them unclear when the daemon ends.
+        self._setting_out = asyncio.Semaphore(2 * carriers_at_once)
 
-    async def deliver_one(self, delivery: Delivery) -> Outcome | None:
+    async def deliver_one(self, delivery: Delivery, known: Known | None = None) -> Outcome | None:
         """One attempt, or one look-up, from the facts to the settlement; the outcome of an attempt that was made."""
         rules = self._rules()
         for _ in range(LEDGER_TRIES):
             now = self._clock.now()
-            facts = await self._facts(delivery)
+            if known is not None and known.holds(delivery, rules):
+                facts = known.facts
+            else:
+                facts = await facts_of(self._spool, rules, delivery)
+            known = None  # what did not do once is read again
             message = facts.messages.get(delivery.message)
             if delivery.fate is Fate.UNKNOWN:
                 await self._settle(delivery, await self._look_up(delivery, message, facts, rules))
                 return None
-            ended = self._ended(delivery, message, facts, rules, now)
-            if ended is not None:
-                await self._settle(delivery, ended)
+            over = self._ended(delivery, message, facts, rules, now)
+            if over is not None:
+                await self._settle(delivery, over)
                 return None
             if await self._waits(delivery, rules, now):
                 return None
-            started = await self._spool.start(
-                delivery, now, _ledger(delivery, facts), self._budget(delivery, rules, now)
-            )
-            if started.done:
-                if started.alarm:
-                    await self._warn(delivery, started, rules, now, facts)
-                running = replace(delivery, fate=Fate.SENDING, attempt=delivery.attempt + 1, posted_at=now)
-                return await self._send(running, message, facts, rules)
-            if started.reason == "budget":
-                await self._settle(delivery, verdict.over_budget(delivery, rules, now, facts))
-                return None
-            if started.reason != "ledger":
-                return None
+            ended = await self._attempt(delivery, message, facts, rules, now)
+            if ended is not None:
+                return ended.outcome
         await self._spool.release(delivery.id, self._clock.now() + timedelta(seconds=1), "retry")
         self._taken((), later=True)
         return None
+
+    async def _attempt(
+        self, delivery: Delivery, message: Message | None, facts: Facts, rules: Rules, now: datetime
+    ) -> _Ended | None:
+        """Commits the intent, sends and settles; None = the ledger has moved on."""
+        async with self._setting_out if self._by_relay(delivery, rules) else nullcontext():
+            budget = self._budget(delivery, rules, now)
+            started = await self._spool.start(delivery, now, _ledger(delivery, facts), budget)
+            running = replace(delivery, fate=Fate.SENDING, attempt=delivery.attempt + 1, posted_at=now)
+            ended = await self._send(running, rules) if started.done else _Ended(None)
+        if started.done:
+            await self._judge(running, message, ended, facts, rules)
+        elif started.reason == "budget":
+            facts = await facts_of(self._spool, rules, delivery)
+            await self._settle(delivery, verdict.over_budget(delivery, rules, now, facts))
+        if started.done and started.alarm:
+            await self._alarms.half_spent(delivery, started, rules, now)
+        return None if started.reason == "ledger" else ended
 
     async def overdue(self, delivery: Delivery, why: str) -> bool:
         """Ends a text that its way holds for too long, without an attempt; False = it waits on.
@@ -91,29 +123,13 @@ class Deliverer:
         `why` is what is wrong with the way.
         """
         rules, now = self._rules(), self._clock.now()
-        facts = await self._facts(delivery)
+        facts = await facts_of(self._spool, rules, delivery)
         message = facts.messages.get(delivery.message)
         ended = self._ended(delivery, message, facts, rules, now)
         ended = ended or verdict.overdue(delivery, message, why, facts, rules, now)
         if ended is not None:
             await self._settle(delivery, ended)
         return ended is not None
-
-    async def _facts(self, delivery: Delivery) -> Facts:
-        phones = frozenset({delivery.phone}) if delivery.phone else frozenset[Phone]()
-        people = frozenset(e.name for e in map(self._rules().employee_at, self._rules().alarm_to) if e is not None)
-        people |= {delivery.person} - {""}
-        # A reply may have to go to another mailbox, whose bounces come to an address of their own, as an alarm's do.
-        alarm = self._rules().alarm_texts
-        fresh = 1 + alarm if alarm or delivery.kind is Kind.REPLY else 0
-        related = _related(delivery) if timing.by_carrier(delivery) else ()
-        deliveries = frozenset({delivery.id, *related})
-        wanted = Needs(phones=phones, deliveries=deliveries, employees=people, fresh=fresh)
-        facts = await self._spool.gather(wanted)
-        message = facts.messages.get(delivery.message)
-        if delivery.conversational and message is not None and message.conversation:
-            facts = facts.joined(await self._spool.gather(Needs(tokens=frozenset({message.conversation}))))
-        return facts
 
     def _ended(
         self, delivery: Delivery, message: Message | None, facts: Facts, rules: Rules, now: datetime
@@ -156,34 +172,32 @@ class Deliverer:
             per_month=sender.segments_per_month,
         )
 
-    async def _warn(self, delivery: Delivery, started: Started, rules: Rules, now: datetime, facts: Facts) -> None:
-        """Half of a budget is used up: the admin hears of it while there is time (P8)."""
-        spent = f"segments today: {started.spent_day}, this month: {started.spent_month}"
-        text = f"Sender {delivery.sender} has used half of its budget or more: {spent}.\n\nOver it texts are held.\n"
-        key = f"half.{delivery.sender}.{now.astimezone(rules.timezone):%Y-%m-%d}"
-        subject = f"Half of the budget of {delivery.sender} is used"
-        try:
-            await self._raise(key, subject, text, facts)
-        except SpoolUnavailable as error:
-            # The text is committed as leaving; its alarm must not keep it from that.
-            emit("spool.failed", error=str(error), during="warning of a budget", delivery=delivery.id)
-        emit("budget.warned", sender=delivery.sender, day=started.spent_day, month=started.spent_month)
-
-    async def _send(self, delivery: Delivery, message: Message | None, facts: Facts, rules: Rules) -> Outcome:
+    async def _send(self, delivery: Delivery, rules: Rules) -> _Ended:
         emit(
             "delivery.started", delivery=delivery.id, courier=delivery.courier, attempt=delivery.attempt, to=delivery.to
         )
         begun = time.monotonic()
         outcome = await self._over_the_wire(delivery, rules)
-        took = int((time.monotonic() - begun) * 1000)
-        settlement = verdict.judge(delivery, message, outcome, rules, self._clock.now(), facts)
-        await self._settle(delivery, replace(settlement, ms=took))
-        return outcome
+        return _Ended(outcome, int((time.monotonic() - begun) * 1000))
+
+    async def _judge(
+        self, delivery: Delivery, message: Message | None, ended: _Ended, facts: Facts, rules: Rules
+    ) -> None:
+        assert ended.outcome is not None
+        if not isinstance(ended.outcome, Accepted):
+            # What follows from a bad end may rest on more than the attempt did, and needs tokens.
+            facts = await self._until_done(lambda: facts_of(self._spool, rules, delivery), "judging", delivery.id)
+        settlement = verdict.judge(delivery, message, ended.outcome, rules, self._clock.now(), facts)
+        await self._settle(delivery, replace(settlement, ms=ended.ms))
+
+    def _by_relay(self, delivery: Delivery, rules: Rules) -> bool:
+        """Whether it shares the relay's connections with the texts to other carriers."""
+        return not rules.direct and timing.by_carrier(delivery)
 
     async def _over_the_wire(self, delivery: Delivery, rules: Rules) -> Outcome:
         match delivery.parcel:
             case MailParcel() as parcel:
-                if rules.direct or not timing.by_carrier(delivery):
+                if not self._by_relay(delivery, rules):
                     return await self._mail.send(parcel)
                 async with self._carriers:
                     return await self._mail.send(parcel)
@@ -209,10 +223,10 @@ class Deliverer:
         return lookup.judge_lookup(delivery, message, rows, facts.joined(taken), rules, self._clock.now())
 
     async def _settle(self, delivery: Delivery, settlement: Settlement) -> None:
-        committed = await self._committed(settlement)
+        committed = await self._until_done(lambda: self._spool.settle(settlement), "settling", delivery.id)
         if committed.bound_to:
             emit("delivery.doubled", delivery=delivery.id, remote_id=settlement.remote_id, other=committed.bound_to)
-        await self.tell_doubled(committed.doubled)
+        await self._alarms.tell_doubled(committed.doubled)
         if not committed.done:
             return
         tell.settled(delivery, settlement)
@@ -220,65 +234,17 @@ class Deliverer:
             tell.consent(entry)
         self._taken(committed.leased, later=settlement.due_at is not None)
 
-    async def _committed(self, settlement: Settlement) -> Committed:
-        """The settlement's commit, tried until it succeeds: the outcome is known here alone, and must not be lost."""
+    async def _until_done(self, call: Callable[[], Awaitable[T]], during: str, delivery: str) -> T:
+        """Tried until it succeeds: the outcome of an attempt is known here alone, and must not be lost."""
         pause = 0.2
         while True:
             try:
-                return await self._spool.settle(settlement)
+                return await call()
             except SpoolUnavailable as error:
-                emit("spool.failed", error=str(error), during="settling", delivery=settlement.delivery)
+                emit("spool.failed", error=str(error), during=during, delivery=delivery)
                 pause = min(pause * 2, 10.0)
                 if await self._stopped_within(timedelta(seconds=pause)):
-                    return await self._spool.settle(settlement)
-
-    async def tell_doubled(self, doubled: Sequence[tuple[str, str, str]]) -> None:
-        """Two ids of the provider for one text: perhaps the person got it twice, and the admin hears of it."""
-        for delivery, first, second in doubled:
-            emit("delivery.doubled", delivery=delivery, remote_id=second, other=first)
-            facts = await self._spool.gather(Needs(deliveries=frozenset({delivery})))
-            found = facts.deliveries.get(delivery)
-            subject = "A text was perhaps sent twice"
-            text = (
-                f"The provider has two texts for one of ours: {first} and {second}.\n\n"
-                f"Its whole story: gateway trace {found.message if found else delivery}\n"
-            )
-            await self._raise(f"doubled.{delivery}", subject, text, facts)
-
-    async def down(self, delivery: Delivery, outcome: Deferred) -> None:
-        """A way out is at fault: the admin hears of it once a day."""
-        day = self._clock.now().astimezone(self._rules().timezone)
-        paid = delivery.courier in verdict.PAID
-        remedy = f"check [{delivery.courier}] and the account" if paid else "check [relay]"
-        other = (
-            "" if paid else "\nTexts to employees go by the provider after [policy] fallback_after, where that is open."
-        )
-        text = (
-            f"{outcome.reason}\n\nWhat it should bring waits, and is tried again by itself until it expires "
-            f"([policy] expires_after for texts): gateway queue list{other}\nIf it does not mend: {remedy}.\n"
-        )
-        what = f"Texts by {delivery.courier} number {delivery.number}" if paid else "Mails by the relay"
-        key = f"down.{delivery.number if paid else delivery.courier}.{day:%Y-%m-%d}"
-        facts = await self._facts(delivery)
-        await self._raise(key, f"{what} are paused", text, facts, by_relay=paid)
-
-    async def shut_out(self, delivery: Delivery, outcome: Deferred | Refused) -> None:
-        """A carrier's domain refuses us: the admin hears of it once a day."""
-        key, subject, text = gone.shut_out(delivery, outcome.reason, self._rules(), self._clock.now())
-        await self._raise(key, subject, text, await self._facts(delivery), by_relay=False)
-
-    async def _raise(self, key: str, subject: str, text: str, facts: Facts, *, by_relay: bool = True) -> None:
-        rules, now = self._rules(), self._clock.now()
-        tokens = facts.fresh[1:]
-        writes = notice.alarm(key, subject, text, rules, now, facts.confirmations, by_relay=by_relay, tokens=tokens)
-        made = await self._spool.write(writes)
-        emit("alarm.raised", key=key)
-        self._taken(made.leased, later=False)
-
-
-def _related(delivery: Delivery) -> tuple[str, ...]:
-    """The other mails of a carrier's text, as far as they decide about this one, and what replaces them all."""
-    return (another.fallback_id(delivery), *another.earlier_parts(delivery), another.next_part(delivery))
+                    return await call()
 
 
 def _ledger(delivery: Delivery, facts: Facts) -> int:

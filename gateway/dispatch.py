@@ -14,16 +14,18 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from gateway.alarms import Alarms
 from gateway.core import timing
 from gateway.core.rules import Rules
 from gateway.core.work import Deferred, Delivery, Outcome, Refused
 from gateway.deliver import Deliverer
 from gateway.events import emit, fault
+from gateway.known import Known
 from gateway.ports import Clock, MailCourier, Provider, Spool, SpoolUnavailable
 from gateway.way import MAIL, PAUSED, Item, Way, pace, size, way_of
 
 IN_FLIGHT = 20  # requests at once per number; Twilio bounds an account, not a number
-MAILS_AT_ONCE = 4  # by the relay, and to one carrier; see deliver.CARRIERS_AT_ONCE
+MAILS_AT_ONCE = 16  # most of them wait for a commit; see deliver.CARRIERS_AT_ONCE for those on the wire
 DIRECT_AT_ONCE = 2  # to one carrier's own hosts
 CLAIM = 200
 MAIL_BACKLOG = 1000
@@ -43,6 +45,7 @@ class Dispatcher:
         grace_seconds: float = 30.0,
     ) -> None:
         self._spool = spool
+        self._alarms = Alarms(spool=spool, rules=rules, clock=clock, taken=self.take)
         self._deliverer = Deliverer(
             spool=spool,
             mail=mail,
@@ -50,6 +53,7 @@ class Dispatcher:
             rules=rules,
             clock=clock,
             taken=self.take,
+            alarms=self._alarms,
             stopped_within=self.stopped_within,
         )
         self._rules = rules
@@ -67,10 +71,11 @@ class Dispatcher:
         self._stop = asyncio.Event()
         self.turned_at: float | None = None  # by the monotonic clock
 
-    def take(self, deliveries: Sequence[Delivery], *, later: bool = True) -> None:
+    def take(self, deliveries: Sequence[Delivery], *, later: bool = True, known: Known | None = None) -> None:
         """Takes deliveries that are leased to us; what a full queue has no room for goes back to the spool.
 
-        `later`: others wait in the spool for a time of their own, so the next claim may have to come earlier.
+        `later`: others wait in the spool for a time of their own, so the next claim may have to come earlier.  `known`
+        is what those were planned from that have just been.
         """
         if later:
             self._wake.set()
@@ -88,7 +93,7 @@ class Dispatcher:
             else:
                 self._hand.add(delivery.id)
                 self._bytes += size(delivery)
-                way.queue.put_nowait(Item(delivery.priority, next(self._count), delivery))
+                way.queue.put_nowait(Item(delivery.priority, next(self._count), delivery, known))
 
     def take_by_hand(self, deliveries: Sequence[Delivery]) -> None:
         """As `take`, what an admin lets try again: one of them finds out whether a carrier that was shut takes us."""
@@ -123,8 +128,8 @@ class Dispatcher:
 
     @property
     def tell_doubled(self) -> Callable[[Sequence[tuple[str, str, str]]], Awaitable[None]]:
-        """See deliver.Deliverer.tell_doubled."""
-        return self._deliverer.tell_doubled
+        """See alarms.Alarms.tell_doubled."""
+        return self._alarms.tell_doubled
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -194,7 +199,8 @@ class Dispatcher:
                 # What arrives while the pace is waited for may go before all that waited longer.
                 if way.wait > 0:
                     await self.stopped_within(timedelta(seconds=way.wait))
-                delivery = (await way.queue.get()).delivery
+                item = await way.queue.get()
+                delivery = item.delivery
                 if delivery is None:
                     return
                 if self._stop.is_set():
@@ -204,10 +210,10 @@ class Dispatcher:
                     way.reserve(delivery, self._rules())
                 if way.failures and way.name != MAIL:
                     # One text finds out whether it works again, not twenty.
-                    await self._deliver_guarded(way, delivery, closed)
+                    await self._deliver_guarded(way, delivery, closed, item.known)
                     delivery = None
             if delivery is not None:
-                await self._deliver_guarded(way, delivery, closed)
+                await self._deliver_guarded(way, delivery, closed, item.known)
             if self._more and way.queue.qsize() <= way.bound // 2:
                 self._wake.set()
 
@@ -218,12 +224,12 @@ class Dispatcher:
         longest = max(both, key=lambda one: one.closed_for(delivery))
         return longest if longest.closed_for(delivery) else None
 
-    async def _deliver_guarded(self, way: Way, delivery: Delivery, closed: Way | None) -> None:
+    async def _deliver_guarded(self, way: Way, delivery: Delivery, closed: Way | None, known: Known | None) -> None:
         try:
             if closed is not None:
                 await self._hold(closed, delivery)
             else:
-                outcome = await self._deliverer.deliver_one(delivery)
+                outcome = await self._deliverer.deliver_one(delivery, known)
                 if outcome is not None:
                     await self._breaker(way, delivery, outcome)
         except SpoolUnavailable as error:
@@ -259,7 +265,7 @@ class Dispatcher:
         at = self._ways[MAIL] if way.mail else way  # a relay at fault is so for all mails
         if isinstance(outcome, Deferred) and outcome.sender_wide:
             if at.failed(delivery, outcome) and at.alarming(delivery, outcome):
-                await self._deliverer.down(delivery, outcome)
+                await self._alarms.down(delivery, outcome)
             return
         if not isinstance(outcome, Deferred):
             at.mended(delivery.courier)
@@ -268,7 +274,7 @@ class Dispatcher:
         now = self._clock.now()
         changed = way.heard(delivery, outcome, now, direct=self._rules().direct)
         if changed == "shut" and isinstance(outcome, Deferred | Refused):
-            await self._deliverer.shut_out(delivery, outcome)
+            await self._alarms.shut_out(delivery, outcome)
         elif changed == "opens":
             await self._spool.resume(way.opens_at(now), way.name)
             self._wake.set()

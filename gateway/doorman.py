@@ -25,8 +25,8 @@ from gateway.core.intent import Reply, target_of, understand
 from gateway.core.model import Consent, Door, Envelope, Inbound, InboundHook, InboundMail, Refusal, TextIn
 from gateway.core.rules import Sender
 from gateway.doors import Visit
-from gateway.engine import gathered
 from gateway.events import emit
+from gateway.known import gathered
 from gateway.outside import Author, Outside, inside, prints
 from gateway.ports import Clock, Spool, Stored
 from gateway.proof import Prover

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gateway import tell
-from gateway.core import dsn, follow, plan
+from gateway.core import dsn, plan
 from gateway.core.facts import Facts, Needs
 from gateway.core.intent import needs, understand
 from gateway.core.model import Fate, Inbound, InboundMail
@@ -23,10 +23,11 @@ from gateway.core.work import Plan
 from gateway.dispatch import Dispatcher
 from gateway.enclosures import Enclosures, Interrupted, brings
 from gateway.events import emit, fault
+from gateway.known import after, gathered
 from gateway.ports import Clock, Committed, Reader, ReaderUnavailable, Spool, SpoolUnavailable
 from gateway.turns import Turns
 
-PLANNERS = 4
+PLANNERS = 32  # each waits for the store most of the time, and what waits together is committed together
 FETCHERS = 4  # planners of texts with pictures: a host that hangs must not hold up what has none
 BACKLOG = 2000  # inbounds in memory; more wait in the spool
 MOST_BYTES = 32 << 20  # of them
@@ -232,16 +233,21 @@ class Engine:
                 for way, posted_at in at_fault.items():
                     self._dispatcher.pause(way, posted_at)
                 tell.ignored(inbound, intents)
-                await self._deliver(made, committed)
+                await self._deliver(made, committed, facts, rules)
                 await self._enclosures.kept(inbound, pictures)
             if not committed.again:
                 return
         self._behind = True
 
-    async def _deliver(self, made: Plan, committed: Committed) -> None:
+    async def _deliver(self, made: Plan, committed: Committed, facts: Facts, rules: Rules) -> None:
         await self._dispatcher.tell_doubled(committed.doubled)
-        waiting = [d for d in made.writes.deliveries if d.fate is Fate.WAITING]
-        self._dispatcher.take(committed.leased, later=len(waiting) > len(committed.leased))
+        waiting = sum(d.fate is Fate.WAITING for d in made.writes.deliveries)
+        known = after(made.writes, facts, rules)
+        for delivery in committed.leased:
+            own = delivery.id in known.facts.deliveries
+            self._dispatcher.take([delivery], later=False, known=known if own else None)
+        if waiting > len(committed.leased):
+            self._dispatcher.take((), later=True)
 
     async def _sweeper(self) -> None:
         """Looks now and then for inbounds whose lease ended or that came in by another door."""
@@ -289,10 +295,3 @@ class Engine:
         """Waits, but not past the end of the daemon."""
         step = timedelta(seconds=seconds)
         await self._dispatcher.stopped_within(step)
-
-
-async def gathered(spool: Spool, wanted: Needs, rules: Rules) -> Facts:
-    """The facts asked for, and those that they lead to: the people of conversations, what waits for an answer."""
-    facts = await spool.gather(wanted)
-    more = follow.further(facts, wanted, rules)
-    return facts if more == Needs() else facts.joined(await spool.gather(more))

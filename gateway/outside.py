@@ -26,7 +26,7 @@ from gateway.core.model import Envelope, InboundMail, Phone, Refusal
 from gateway.core.proof import Answered
 from gateway.core.rules import Rules
 from gateway.doors import Visit
-from gateway.engine import gathered
+from gateway.known import gathered
 from gateway.ports import Fingerprint, Spool
 from gateway.proof import Proof, ProofUnavailable, Prover
 

@@ -14,6 +14,7 @@ from gateway.core.rules import Rules
 from gateway.core.verdict import PAID
 from gateway.core.work import Accepted, Deferred, Delivery, MailParcel, Outcome, Refused
 from gateway.events import emit
+from gateway.known import Known
 
 MAIL = "mail"  # the way of deliveries without a number; its breaker is the relay's, for all mails
 BULK = notice.PRIORITY[Kind.TEXT]
@@ -39,6 +40,7 @@ class Item:
     priority: int
     count: int
     delivery: Delivery | None = field(compare=False)
+    known: Known | None = field(compare=False, default=None)
 
 
 @dataclass(slots=True)

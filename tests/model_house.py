@@ -20,6 +20,7 @@ from clock import FakeClock
 from model_world import WORK, Work, World
 from postroom import FaultyReader
 
+from gateway.alarms import Alarms
 from gateway.commands.answer import CommandFailed
 from gateway.commands.queue import Queue
 from gateway.config import Config, load
@@ -31,6 +32,7 @@ from gateway.doors import Visit
 from gateway.enclosures import Enclosures
 from gateway.engine import Engine
 from gateway.house import LEASE_SECONDS
+from gateway.known import Known
 from gateway.spool.sqlite import SqliteSpool
 
 T = TypeVar("T")
@@ -124,9 +126,12 @@ class Hand:
 
     def __init__(self) -> None:
         self.leased: list[Delivery] = []
+        self.known: dict[str, Known] = {}  # what they were planned from, however long ago
 
-    def take(self, deliveries: Sequence[Delivery], *, later: bool = True) -> None:
+    def take(self, deliveries: Sequence[Delivery], *, later: bool = True, known: Known | None = None) -> None:
         self.leased += deliveries
+        if known is not None:
+            self.known |= {delivery.id: known for delivery in deliveries}
 
     def pause(self, number: str, posted_at: object) -> None:
         """A pause is the dispatcher's own: here every delivery sets out when it is told to."""
@@ -176,12 +181,13 @@ class House:
             ),
             keep_days={},
         )  # fmt: skip
+        alarms = Alarms(spool=self.spool, rules=lambda: self.rules, clock=self.clock, taken=self.hand.take)
         self._deliverer = Deliverer(
             spool=self.spool, mail=self.world.relay, providers=providers, rules=lambda: self.rules,
-            clock=self.clock, taken=self.hand.take, stopped_within=self.hand.stopped_within,
+            clock=self.clock, taken=self.hand.take, alarms=alarms, stopped_within=self.hand.stopped_within,
             carriers_at_once=1_000,  # here all of them may be on the wire at once
         )  # fmt: skip
-        self.hand.tell_doubled = self._deliverer.tell_doubled
+        self.hand.tell_doubled = alarms.tell_doubled
         self._doorman = Doorman(
             config=lambda: self.config, spool=self.spool, clock=self.clock, arrived=self.arrived.append,
             has_room=lambda: True,
@@ -240,7 +246,7 @@ class House:
 
     async def _deliver(self, work: Work) -> None:
         WORK.set(work)
-        await self._deliverer.deliver_one(work.delivery)
+        await self._deliverer.deliver_one(work.delivery, self.hand.known.pop(work.delivery.id, None))
 
     async def answer(self, work: Work, answer: str, end: str = "delivered") -> None:
         """The world answers what is on the wire; returns when that is settled."""

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -34,11 +34,11 @@ from postroom import (
     writes,
 )
 
+from gateway.alarms import Alarms
 from gateway.core.facts import Needs
 from gateway.core.model import Fate, InboundMail, Phone, Recipient
 from gateway.core.rules import Number, Sender
 from gateway.core.work import Deferred, Delivery, Outcome, Writes
-from gateway.deliver import Deliverer
 from gateway.dispatch import Dispatcher
 from gateway.engine import STUCK_SECONDS
 from gateway.ports import ReaderUnavailable
@@ -207,21 +207,10 @@ async def test_a_relay_that_is_down_is_told_to_an_employees_phone_by_the_provide
     def taken(deliveries: Sequence[Delivery], *, later: bool) -> None:
         told.extend(deliveries)
 
-    async def stopped_within(_: timedelta) -> bool:
-        return True
-
-    deliverer = Deliverer(
-        spool=r.spool,
-        mail=r.relay,
-        providers={"twilio": r.account},
-        rules=lambda: r.rules,
-        clock=Now(),
-        taken=taken,
-        stopped_within=stopped_within,
-    )
+    alarms = Alarms(spool=r.spool, rules=lambda: r.rules, clock=Now(), taken=taken)
     _, delivery = by_carrier()
-    await deliverer.down(delivery, Deferred(reason="connection refused", sender_wide=True))
-    await deliverer.down(delivery, Deferred(reason="connection refused", sender_wide=True))
+    await alarms.down(delivery, Deferred(reason="connection refused", sender_wide=True))
+    await alarms.down(delivery, Deferred(reason="connection refused", sender_wide=True))
 
     assert [(d.courier, d.to) for d in told] == [("twilio", BOB)]
 

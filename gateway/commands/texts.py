@@ -21,8 +21,8 @@ from gateway.core.model import Door, Envelope, InboundMail, Picture, Reading, Re
 from gateway.core.template import EMPTY
 from gateway.doorman import Doorman
 from gateway.doors import Visit
-from gateway.engine import gathered
 from gateway.events import emit
+from gateway.known import gathered
 from gateway.ports import Clock, Reader, Spool
 
 
