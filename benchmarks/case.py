@@ -42,6 +42,7 @@ class Case:
     quick: int  # how many with --quick
     subjects: tuple[str, ...] = (GATEWAY,)
     rivals: tuple[str, ...] = ()
+    once: bool = False  # it takes long and has no rival: measured once
     durable: bool = True  # whether both sides must keep what they take, or there is no ratio
     goals: tuple[Goal, ...] = ()
 

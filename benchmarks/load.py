@@ -81,8 +81,12 @@ async def mails(
     to: Sequence[str] = (),
     sender: str = SENDER,
     probes: int = 0,
+    size: int = BYTES,
 ) -> Sent:
-    """Hands `count` mails over in so many sessions; `probes` sessions more time what they send meanwhile."""
+    """Hands `count` mails over in so many sessions; `probes` sessions more time what they send meanwhile.
+
+    `size`: bytes of a body.
+    """
     people = list(to) or [f"{tech(n)}@{DOMAIN}" for n in range(min(MACHINES, sessions))]
     begun = time.perf_counter()
     over = asyncio.Event()
@@ -92,7 +96,7 @@ async def mails(
             for n, person in enumerate(people):
                 mine = _share(count, len(people), n)
                 if mine:
-                    words = _source(mine, max(1, _share(sessions, len(people), n)), keep_open)
+                    words = _source(mine, max(1, _share(sessions, len(people), n)), size, keep_open)
                     group.create_task(run(*words, "-f", sender, "-t", person, f"127.0.0.1:{port}"))
         seconds = time.perf_counter() - begun
     except ExceptionGroup as faults:
@@ -104,8 +108,8 @@ async def mails(
     return Sent(mails=count + len(waited), seconds=seconds, waits=waited)
 
 
-def _source(count: int, sessions: int, keep_open: bool) -> list[str]:
-    words = [tool("smtp-source"), "-s", str(sessions), "-m", str(count), "-l", str(BYTES)]
+def _source(count: int, sessions: int, size: int, keep_open: bool) -> list[str]:
+    words = [tool("smtp-source"), "-s", str(sessions), "-m", str(count), "-l", str(size)]
     return [*words, "-M", "shop.example.com", "-S", SUBJECT, *(["-d"] if keep_open else [])]
 
 

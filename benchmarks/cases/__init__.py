@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.cases import accept, burst, growth, latency, memory, provider, through
+from benchmarks.cases import accept, burst, growth, latency, memory, peer, provider, through
 
 ALL = (
     *accept.CASES,
@@ -12,4 +12,5 @@ ALL = (
     *memory.CASES,
     *burst.CASES,
     *growth.CASES,
+    *peer.CASES,
 )

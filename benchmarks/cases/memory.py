@@ -15,6 +15,7 @@ from benchmarks.systems import system
 SESSIONS = 50
 WARM = 20
 SETTLE_SECONDS = 3.0
+REST_SECONDS = 15.0
 LOOK_SECONDS = 0.2
 
 
@@ -52,6 +53,30 @@ async def held(name: str, room: Path, count: int) -> Values:
         return {"under load MiB": watch.most, "idle MiB": idle, "after MiB": memory(one.pids)}
 
 
+async def long_run(_: str, room: Path, count: int) -> Values:
+    """So many mails of the usual size, and for each 500 of them one of 5 MB."""
+    async with load.Sink(room) as sink, Gateway(room, Shop(relay=sink.port)) as gateway:
+        await load.warm(gateway, WARM, sink)
+        await asyncio.sleep(SETTLE_SECONDS)
+        idle = memory(gateway.pids)
+        big = max(count // 500, 1)
+        async with Watch(gateway) as small:
+            await load.mails(gateway.port, count, SESSIONS, keep_open=True)
+            await sink.holds(WARM + count)
+        async with Watch(gateway) as large:
+            await load.mails(gateway.port, big, 4, keep_open=True, size=5_000_000)
+            await sink.holds(WARM + count + big)
+        await asyncio.sleep(REST_SECONDS)
+        after = memory(gateway.pids)
+        return {
+            "idle MiB": idle,
+            "under load MiB": small.most,
+            "under 5 MB MiB": large.most,
+            "after MiB": after,
+            "after / idle": after / idle,
+        }
+
+
 async def rests(_: str, room: Path, seconds: int) -> Values:
     async with Gateway(room, Shop(relay=1)) as gateway:
         await load.warm(gateway, 1)
@@ -69,6 +94,19 @@ CASES = (
         count=5_000,
         quick=200,
         rivals=POSTFIX,
+    ),
+    Case(
+        name="memory-long",
+        title="memory of all processes, 100,000 mails of 1.2 KB and 200 of 5 MB",
+        measure=long_run,
+        count=100_000,
+        quick=500,
+        once=True,
+        goals=(
+            Goal(metric="idle MiB", most=80),
+            Goal(metric="under load MiB", most=150),
+            Goal(metric="after / idle", most=1.1),
+        ),
     ),
     Case(
         name="idle",
