@@ -121,17 +121,14 @@ def _reading(raw: bytes, settings: dict[str, Any]) -> dict[str, Any]:
 
 def read(raw: bytes, settings: dict[str, Any]) -> Reading | Unreadable:
     """What a mail says, with what the patterns find in it, and what it reports where it looks like a report."""
-    found = mime.read(raw, tuple(settings["cut_after"]))
+    patterns = mime.Patterns(
+        job=settings["job"], in_subject=tuple(settings["subject_patterns"]), anywhere=tuple(settings["patterns"])
+    )
+    found = mime.read(raw, tuple(settings["cut_after"]), patterns)
     if isinstance(found, Unreadable):
         return found
-    found = replace(
-        found,
-        job=mime.captured(settings["job"], found.subject),
-        captured=mime.captures(
-            found.subject, found.text, tuple(settings["subject_patterns"]), tuple(settings["patterns"])
-        ),
-        pictures=attachment.count(raw) if found.attachments else 0,
-    )
+    if found.attachments:
+        found = replace(found, pictures=attachment.count(raw))
     told = bounce.read(raw) if bounce.suspected(found) else None
     if told is not None:
         return replace(found, bounce=(told.action, told.status, told.diagnostic))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import json
 import os
 import select
 import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -24,11 +25,13 @@ from gateway.reader import Limits, MailReader
 FROM = b"From: shop@jobs.example\r\n"
 TMOBILE = b"From: 2025550143@tmomail.net\r\n"
 CARRIERS = Path(__file__).parent / "data" / "mails" / "carriers"
-SIMPLE = FROM + b"Subject: Ready\r\nReferences: <a@x> <b@x>\r\n\r\nYour car is ready.\r\nDo not reply.\r\n"
+# Of HTML, so that a child must read them.
+HTML = b"Content-Type: text/html\r\n"
+SIMPLE = FROM + HTML + b"Subject: Ready\r\nReferences: <a@x> <b@x>\r\n\r\nYour car is ready.<br>Do not reply.\r\n"
 
 
 def html(body: bytes) -> bytes:
-    return FROM + b"Content-Type: text/html\r\n\r\n" + body
+    return FROM + HTML + b"\r\n" + body
 
 
 def nested(count: int) -> bytes:
@@ -185,6 +188,49 @@ async def test_a_reading_crosses_the_process_boundary_unchanged(make: Make) -> N
     )
     assert found.references == ("<a@x>", "<b@x>")
     assert found.bounce == ()
+
+
+PLAIN = FROM + b"Subject: RO 7: ready\r\n\r\nYour car is ready.\r\n\r\nThank you,\r\nExample Auto\r\n"
+
+
+async def test_a_small_plain_mail_is_read_without_a_child_and_as_a_child_reads_it(make: Make) -> None:
+    reader = make()
+    reader.configure(("example auto",), r"RO (\d+)", ("(ready)",), (r"(\d+) pm",), ("tmomail.net",))
+    found = await read(reader, PLAIN)
+
+    assert found == reader.read_now(PLAIN)
+    assert reader.pids == ()
+    assert (found.job, found.captured, found.cut) == ("7", {"(ready)": "ready"}, "Example Auto")
+    asked = await reader.ask("read", PLAIN)
+    assert isinstance(asked, dict)
+    assert asked["reading"] == json.loads(json.dumps(asdict(found)))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(SIMPLE, id="HTML"),
+        pytest.param(PLAIN.replace(FROM, TMOBILE), id="a text that a carrier sent on"),
+        pytest.param(PLAIN.replace(b"RO 7", b"Undelivered"), id="the Subject of a report"),
+        pytest.param(PLAIN.replace(b"shop@", b"postmaster@"), id="the author of a report"),
+    ],
+)
+async def test_what_a_child_must_look_into_is_not_read_without_one(make: Make, raw: bytes) -> None:
+    reader = make()
+    reader.configure((), reply_domains=("tmomail.net",))
+
+    assert reader.read_now(raw) is None
+    assert (await read(reader, raw)).author
+    assert len(reader.pids) == 1
+
+
+async def test_a_closed_reader_reads_no_plain_mail_either(make: Make) -> None:
+    reader = make()
+    await reader.close()
+
+    assert reader.read_now(PLAIN) is None
+    with pytest.raises(ReaderUnavailable):
+        await reader.read(PLAIN)
 
 
 async def test_a_delivery_report_is_read_in_the_same_child(make: Make) -> None:
@@ -506,7 +552,7 @@ async def test_callers_are_served_in_the_order_in_which_they_ask(make: Make) -> 
     order: list[str] = []
 
     async def ask(n: int) -> None:
-        order.append((await read(reader, f"Subject: {n}\r\n\r\nx".encode())).subject)
+        order.append((await read(reader, HTML + f"Subject: {n}\r\n\r\nx".encode())).subject)
 
     await asyncio.gather(*(ask(n) for n in range(20)))
 

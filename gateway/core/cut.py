@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from mailparser_reply.constants import MAIL_LANGUAGES
 from mailparser_reply.parser import EmailMessage
 
 from gateway.core import plain
@@ -39,6 +40,22 @@ _SEPARATOR = re.compile(
 )
 _NOT_HISTORY = re.compile(r"[\W_]{0,9}(?:To|Date|Cc|Subject|Sent|Para|Fecha|Asunto|Enviado|Organi)", re.IGNORECASE)
 
+# In lower case, what a text must hold for a rule of this file or of the library to find anything: see `answer_at_once`.
+_HISTORY = (
+    ">", "wrote", "escribi", "a écrit", "schrieb", "ha scritto", "escreveu", "schreef", "skrev",
+    "sent from my", "get outlook for", "enviado desde mi", "envoyé depuis",
+    "\u0131", "\u017f", "\u0307",  # where letters are alike for expressions and not for str.lower
+)  # fmt: skip
+_MARKS = ("--", "__", "-_", "_-", "##", "begin forwarded")
+_LIKE_FIELD = re.compile(
+    r"[^\w:]*(?:(?:From|Von|Da|Van|Sent|Date|To|Cc|Subject|Organization|De|Enviado(?: el)?|Fecha|Para|Asunto|"
+    r"Organización|Envoyé|À|Objet|Gesendet|An|Betreff)\s{0,3})?:",
+    re.IGNORECASE,
+)
+_LIBRARY_RULE = re.compile(r"[-_]{2}(?:[-_]{30}|$)")
+_CLOSING = re.compile("|".join(w for code in _LANGUAGES for w in MAIL_LANGUAGES[code]["signatures"]), re.IGNORECASE)
+_CLOSINGS = ("regards", "thank", "best", "saludo", "atentamente", "gracias", "cordial", "salutations", "bonne")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
@@ -52,6 +69,8 @@ def job(text: str, cut_after: tuple[str, ...]) -> Cut:
     `text` has LF and its trailing spaces; case makes no difference to `cut_after`.
     """
     marks = tuple(mark.casefold() for mark in cut_after if mark.strip())
+    if _SIGNATURE not in text and not any(map(text.casefold().__contains__, marks)):
+        return Cut(kept=plain.trim(text), gone="")
     lines = text.split("\n")
     for at, line in enumerate(lines):
         if line == _SIGNATURE or (marks and any(mark in line.casefold() for mark in marks)):
@@ -68,11 +87,46 @@ def answer(text: str) -> Cut:
 
     Answers between the quoted lines stay.  Below words that stand above the history nothing is looked for.
     """
+    return answer_at_once(text) or answer_at_length(text)
+
+
+def answer_at_length(text: str) -> Cut:
+    """The same for any text: by all rules, and by the library."""
     lines = plain.trim(text).split("\n")
-    tail = next((at for at in range(len(lines)) if _ends(lines, at)), len(lines))
+    tail = _tail(lines)
     kept, gone = _unquoted(lines[:tail])
     kept, closing = _unsigned(kept)
     return _cut(kept, [*closing, *gone, *lines[tail:]])
+
+
+def answer_at_once(text: str) -> Cut | None:
+    """The same in time in proportion to the text; None where it may quote, or where only the library can tell.
+
+    Asked first, as the library's expressions take most of the time of reading a mail, and job mail quotes nothing.
+    """
+    whole = plain.trim(text)
+    low = whole.lower()
+    if any(map(low.__contains__, _HISTORY)):
+        return None
+    lines = whole.split("\n")
+    tail = len(lines)
+    if any(map(low.__contains__, _MARKS)) or _fields(lines) > 1:
+        tail = _tail(lines)
+        if _fields(lines[:tail]) > 1 or any(_LIBRARY_RULE.match(line.strip()) for line in lines[:tail]):
+            return None
+    kept, closing = _unclosed(lines[:tail]) if any(map(low.__contains__, _CLOSINGS)) else (lines[:tail], [])
+    gone = [*closing, *lines[tail:]]
+    return _cut(kept, gone) if gone else Cut(kept=whole, gone="")
+
+
+def _fields(lines: list[str]) -> int:
+    """How many lines look like "From: Jo", and may be the header of a mail that was answered."""
+    return sum(":" in line and bool(_LIKE_FIELD.match(line)) for line in lines)
+
+
+def _tail(lines: list[str]) -> int:
+    """The first line from which on all is history or signature."""
+    return next((at for at in range(len(lines)) if _ends(lines, at)), len(lines))
 
 
 def _ends(lines: list[str], at: int) -> bool:
@@ -128,9 +182,9 @@ def _attribution(lines: list[str], at: int) -> int:
 
 def _unsigned(lines: list[str]) -> tuple[list[str], list[str]]:
     """(the lines above the signature or another history, the rest), as the library sees it."""
-    text = "\n".join(lines)
-    if len(text) > _LIBRARY_CHARS or any(len(line) > _LIBRARY_LINE for line in lines):
+    if _long(lines):
         return lines, []
+    text = "\n".join(lines)
     replies = EmailMessage(text=text, languages=list(_LANGUAGES), keep_hyphen_lists=True).read().replies
     head = replies[0]
     if head.headers:
@@ -141,6 +195,21 @@ def _unsigned(lines: list[str]) -> tuple[list[str], list[str]]:
     elif head.signatures and head.signatures in words:
         above, _, _ = words.partition(head.signatures)
         words = above if _closes(head.signatures) else words
+    return _first(lines, sum(bool(line.strip()) for line in words.split("\n")))
+
+
+def _long(lines: list[str]) -> bool:
+    return sum(map(len, lines)) + len(lines) - 1 > _LIBRARY_CHARS or any(len(line) > _LIBRARY_LINE for line in lines)
+
+
+def _unclosed(lines: list[str]) -> tuple[list[str], list[str]]:
+    """The same where "Best regards" and its like are all that the library knows of the lines."""
+    bare = [line.strip() for line in lines]
+    at = next((n for n, line in enumerate(bare) if n and _CLOSING.match(line)), 0)
+    signature = "\n".join(bare[at:]).strip()
+    if not at or _long(lines) or not _closes(signature):
+        return lines, []
+    words, _, _ = "\n".join(bare).strip().partition(signature)
     return _first(lines, sum(bool(line.strip()) for line in words.split("\n")))
 
 

@@ -22,6 +22,8 @@ _REFERENCES = 50
 
 _ENCODED = re.compile(r"=\?([^?\s]{1,80})\?([bBqQ])\?([^?]*)\?=")
 _ADDRESS = re.compile(r"[^\s@<>()\[\],;:\\\"]+@[^\s@<>()\[\],;:\\\"]+")
+# Nearly all values of From and To: an address, alone or behind a name without anything that would have to be decoded.
+_MAILBOX = re.compile(r"(?:\"([\w .,'&@/-]*)\" ?|([\w .'&/-]*))<([\w.+-]+)@([\w.-]+)>|([\w.+-]+)@([\w.-]+)", re.ASCII)
 _ID = re.compile(r"<([^<>]+)>")
 _NOT_ID = re.compile(r"[^!-;=?-~]")
 _TOKEN = re.compile(r"\s*([A-Za-z][A-Za-z0-9_-]*)")
@@ -29,7 +31,8 @@ _TOKEN = re.compile(r"\s*([A-Za-z][A-Za-z0-9_-]*)")
 
 def words(value: str) -> str:
     """The text of a value with its encoded words decoded (RFC 2047), as one line of at most 2,000 characters."""
-    return plain.one_line(_decoded(value[:LONGEST]))[:_SUBJECT_CHARS]
+    shown = value[:LONGEST]
+    return plain.one_line(_decoded(shown) if "=?" in shown else shown)[:_SUBJECT_CHARS]
 
 
 def _decoded(value: str) -> str:
@@ -72,6 +75,12 @@ def mailbox(value: str) -> tuple[MailAddr | None, str]:
 
     The domain comes back in lower case.  Comments, quotes and groups are understood, quoted local parts are not taken.
     """
+    if not value:
+        return None, ""
+    usual = _MAILBOX.fullmatch(value) if len(value) <= _ADDRESS_CHARS else None
+    if usual is not None:
+        local, domain = usual[3] or usual[5], usual[4] or usual[6]
+        return MailAddr(f"{local}@{domain.lower()}"), " ".join((usual[1] or usual[2] or "").split())[:_NAME_CHARS]
     address, name = _scan(value[:LONGEST])
     if not _ADDRESS.fullmatch(address):
         address, name = _scan(_decoded(value[:LONGEST]))  # some encode the whole value, which RFC 2047 5 forbids
@@ -126,12 +135,12 @@ def message_id(value: str) -> str:
     found = message_ids(value)
     if found:
         return found[0]
-    return _id(next((word for word in value[:LONGEST].split() if "@" in word), ""))
+    return _id(next((word for word in value[:LONGEST].split() if "@" in word), "")) if value else ""
 
 
 def message_ids(value: str) -> tuple[str, ...]:
     """All message ids of a References value, oldest first; of more than 50 the root and the newest are kept."""
-    found = tuple(i for i in (_id(m) for m in _ID.findall(value[:LONGEST])) if i)
+    found = tuple(filter(None, map(_id, _ID.findall(value[:LONGEST])))) if value else ()
     return found if len(found) <= _REFERENCES else (found[0], *found[1 - _REFERENCES :])
 
 

@@ -52,19 +52,19 @@ def _strict(raw: bytes, charset: str) -> str | None:
 
 def one_line(text: str) -> str:
     """`text` as a single line without control characters or surrogates, runs of white space as one space."""
-    return " ".join(text.translate(_IN_LINE).split())
+    clean = text if text.isascii() and text.isprintable() else text.translate(_IN_LINE)
+    return " ".join(clean.split())
 
 
 def clean(text: str) -> str:
     """`text` with LF as its only line end and its only control character, a tab as a space."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").translate(_IN_TEXT)
+    lines = text.replace("\r\n", "\n").replace("\r", "\n")
+    return lines if lines.isascii() and lines.replace("\n", "").isprintable() else lines.translate(_IN_TEXT)
 
 
 def trim(text: str) -> str:
     """`text` without spaces at line ends, without blank lines at both ends, and with single blank lines inside."""
-    kept: list[str] = []
-    for line in text.split("\n"):
-        bare = line.rstrip()
-        if bare or (kept and kept[-1]):
-            kept.append(bare)
-    return "\n".join(kept).strip("\n")
+    bare = "\n".join([line.rstrip() for line in text.split("\n")])
+    while "\n\n\n" in bare:
+        bare = bare.replace("\n\n\n", "\n\n")
+    return bare.strip("\n")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mailparser_reply.constants import MAIL_LANGUAGES
 
 from gateway.core import cut
+from gateway.core.cut import Cut
 
 GMAIL = "On Mon, Nov 23, 2026 at 10:00 AM +1 202-555-0143\n<r-abcdefghij@sms.example.com> wrote:"
 
@@ -88,6 +92,39 @@ def test_job_mail_is_parted_in_two_and_nothing_else(text: str, marks: list[str])
     assert [line for line in f"{found.kept}\n{found.gone}".split("\n") if line] == [
         line.rstrip() for line in text.split("\n") if line.strip()
     ]
+
+
+# Whatever a rule or the library may look at, and what looks nearly so.
+MARKED = [
+    "", "", "yes", "Thank you,", "THANKS,", "Best,", "regards, Jo", "  Gracias,", "\u00a0Best,", "* Thanks,",
+    "Example Auto", "Thanks, come by at five today please.", "BONNE JOURN\u00c9E", "bonne reception",
+    "Salutations distingu\u00e9es", "Saludo\u017f,", "K\u0131nd regards", "K\u0130ND REGARDS", "Than\u212as,", "--",
+    "-- ", "---", "__", "-_", "_-", "-_" * 16, "_" * 19, "_" * 20, "-" * 31, "-" * 32, "-" * 40 + " x",
+    " " + "-" * 33, "From: x", "From : x", "De : x", "* To: y", "To: z", "\u00c0 : x", "*   : y", "Envoy\u00e9 :",
+    "Subject:", "Cc :", ":: Date: x", "\u2003Date: y", "Organization: z", "Total : 5", "-----Original Message-----",
+    "Begin forwarded message:", "CAUTION: mail", cut.MARKER, "## ", "- item", "On the phone", "jo@x.example", "> q",
+    "El 5 escribi\u00f3:", "a \u00e9crit :", "Sent from my phone", "Enviado desde mi x", "word " * 250,
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(MARKED) | st.text(max_size=12), max_size=14).map("\n".join))
+def test_an_answer_that_is_known_at_once_is_that_of_all_rules_and_the_library(text: str) -> None:
+    assert cut.answer_at_once(text) in (None, cut.answer_at_length(text))
+
+
+@pytest.mark.parametrize(
+    "text", ["Ready at 5.\n\nThank you,\nJo", "Ready.\n-- \nJo", "Ready.\n-----\nBye.", "", "Date: x"]
+)
+def test_of_job_mail_the_answer_is_known_at_once(text: str) -> None:
+    assert cut.answer_at_once(text) == cut.answer_at_length(text)
+
+
+def test_each_closing_of_the_library_holds_a_word_that_is_looked_for() -> None:
+    closings = [words for code in ("en", "es", "fr") for words in MAIL_LANGUAGES[code]["signatures"]]
+    written = [re.sub(r"\[.*?\]", "e", words) for words in closings]
+    found = {words: cut.answer_at_once(f"yes\n{words}\nJo") for words in written}
+
+    assert found == {words: Cut(kept="yes", gone=f"{words}\nJo") for words in written}
 
 
 def test_a_long_answer_is_cut_without_the_library() -> None:

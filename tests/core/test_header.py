@@ -97,6 +97,25 @@ def test_the_first_word_of_a_value_is_its_token(value: str, token: str) -> None:
     assert header.token(value) == token
 
 
+@given(
+    st.sampled_from(
+        ["Jo Doe", '"Doe, Jo"', '"a (b) & c"', "", " ", "Jo  D. ", "O'Neil/Shop-2", "a_b", '""', "Jo,", "J\u00fc"]
+    ),
+    st.sampled_from(["", " ", "  ", "\t"]),
+    st.sampled_from(
+        ["jo@Shop.example", "j+o.d-e_f@x", "@x", "jo@", "j o@x", "jo@x.", "j\u00fc@x", "a" * 250 + "@x.example"]
+    ),
+    st.sampled_from(["{}<{}>", "{}{}", "{}<{}> ", "{}<{}>, <al@x>", "{}<{}"]),
+)
+def test_a_mailbox_in_the_usual_form_is_what_a_comment_beside_it_leaves(
+    name: str, gap: str, address: str, form: str
+) -> None:
+    value = form.format(name + gap, address)
+    found = header.mailbox(value)
+
+    assert found == header.mailbox(f"(c){value}")
+
+
 @given(st.text(st.sampled_from('=?utf-8QB_<>()"\\,;:@ab \t\r\n\x00é\ud800')))
 def test_every_value_has_a_clean_answer(value: str) -> None:
     address, name = header.mailbox(value)

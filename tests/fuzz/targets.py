@@ -24,7 +24,7 @@ from PIL import Image
 
 from gateway import attachment, picture
 from gateway.config import Config, ConfigError, load
-from gateway.core import bounce, carrier_answer, cut, header, html, mime, parts, plain, signed
+from gateway.core import bounce, carrier_answer, cut, header, html, mime, parts, plain, signed, simple
 from gateway.core.model import Reading, Recipient, Refusal, Unreadable
 from gateway.intake import argument
 
@@ -101,6 +101,18 @@ def _read_parts(raw: bytes) -> None:
     carrier_answer.pictures(message)
     for part, _ in parts.leaves(message):
         parts.fields(part)
+
+
+SIMPLY = simple.wanted(("Do not reply", "-----"), mime.Patterns(job=r"RO (\d+)", anywhere=("(ready)",)))
+
+
+def read_simply(raw: bytes) -> Reading | None:
+    """What is read without a child, which says the same in the general way."""
+    found = simple.read(raw, SIMPLY)
+    if found is not None:
+        assert found == mime.read(raw, SIMPLY.cut_after, SIMPLY.patterns)
+        _clean(asdict(found))
+    return found
 
 
 def read_files(raw: bytes) -> None:
@@ -228,6 +240,11 @@ networks = ["192.0.2.10"]
 TARGETS = {
     "mail": Target(
         opened=_always(read_mail), seeds=("tests/data/mails/**/*.eml", "tests/data/torture/*", "tests/e2e/*/*.eml")
+    ),
+    "simple": Target(
+        opened=_always(read_simply),
+        seeds=("tests/data/mails/**/*.eml", "tests/data/torture/*", "tests/e2e/*/*.eml"),
+        longest=simple.LONGEST,
     ),
     "files": Target(opened=_always(read_files), seeds=("tests/data/mails/**/*.eml", "tests/e2e/t-92*/*.eml")),
     "value": Target(opened=_always(read_value), seeds=("tests/data/mails/**/*.eml",), longest=8_192),

@@ -15,7 +15,8 @@ from torture import FILES, FROM, GENERATED, LABELLED
 from gateway.core.model import Reading, Unreadable
 from gateway.reader import MailReader
 
-SIMPLE = FROM + b"Subject: Ready\r\n\r\nYour car is ready.\r\n"
+# HTML, so that the child must read it.
+SIMPLE = FROM + b"Content-Type: text/html\r\nSubject: Ready\r\n\r\nYour car is ready.\r\n"
 OUR_FAULT = re.compile(r"Error at \S+:\d+|died over it|made no sense")
 
 
