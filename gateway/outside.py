@@ -174,13 +174,14 @@ def prints(mail: InboundMail, author: Author, configured: timedelta) -> tuple[Fi
     found: list[Fingerprint] = []
     proven = author.proof if author.proof.why else None
     known = author.phone or ("" if proven else mail.sender)
+    said, named = repeat.content(mail.raw) if known and configured else (b"", False)
     for to in (recipient.address for recipient in mail.envelope.recipients):
         if proven:
             digest = proof.fingerprint(proven.author, proven.at, to, mail.raw)
             seconds = proof.REMEMBERED.total_seconds()
             found.append(Fingerprint(recipient=to, digest=digest, window_seconds=seconds))
         if known and configured:
-            digest, named = repeat.digest(known, to, mail.raw)
+            digest = repeat.digest(known, to, said)
             seconds = repeat.window(named, configured).total_seconds()
             found.append(Fingerprint(recipient=to, digest=digest, window_seconds=seconds))
     return tuple(found)

@@ -16,22 +16,33 @@ _FIELD = {
 }
 
 
-def digest(sender: str, recipient: str, raw: bytes) -> tuple[bytes, bool]:
-    """The fingerprint of one mail to one recipient, and whether a Message-ID is part of it.
+def content(raw: bytes) -> tuple[bytes, bool]:
+    """The fingerprint of what a mail says, and whether a Message-ID is part of it.
 
-    Sender, recipient, Message-ID, Subject and body count; without a Message-ID the Date counts in its place.  Trace
-    lines do not, since a second try passes other relays.
+    Message-ID, Subject and body count; without a Message-ID the Date counts in its place.  Trace lines do not, since a
+    second try passes other relays.
     """
     found = _END.search(raw, 0, _HEADER_BYTES)
     head, body = (raw[: found.start()], raw[found.end() :]) if found else (raw[:_HEADER_BYTES], raw)
     message_id = _value(b"Message-ID", head)
     named = message_id or _value(b"Date", head)
     hashed = hashlib.blake2b(digest_size=20)
-    for part in (sender.encode(), recipient.lower().encode("utf-8", "replace"), named, _value(b"Subject", head)):
-        hashed.update(len(part).to_bytes(4, "big"))
-        hashed.update(part)
+    _add(hashed, named, _value(b"Subject", head))
     hashed.update(body.rstrip())
     return hashed.digest(), bool(message_id)
+
+
+def digest(sender: str, recipient: str, said: bytes) -> bytes:
+    """The fingerprint of one mail to one recipient; `said` is that of its content, which all recipients share."""
+    hashed = hashlib.blake2b(said, digest_size=20)
+    _add(hashed, sender.encode(), recipient.lower().encode("utf-8", "replace"))
+    return hashed.digest()
+
+
+def _add(hashed: hashlib.blake2b, *parts: bytes) -> None:
+    for part in parts:
+        hashed.update(len(part).to_bytes(4, "big"))
+        hashed.update(part)
 
 
 def window(named: bool, configured: timedelta) -> timedelta:

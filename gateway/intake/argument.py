@@ -1,13 +1,14 @@
 """What stands behind MAIL and RCPT: a path and its parameters, read by a strict and linear grammar.
 
-It takes the place of aiosmtpd's RFC 5322 parser, which costs more than the rest of a session.  The path is not judged:
-source routes, quotes and percent signs reach the host as they were written and are refused there.
+A parser of RFC 5322 would cost more than the rest of a session.  The path is not judged: source routes, quotes and
+percent signs reach the host as they were written and are refused there.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from gateway.core.model import Recipient, Refusal
 from gateway.intake import dsn
@@ -17,6 +18,7 @@ _BRACKETS = r'<((?:[^<>"\\\s]|\\.|"(?:[^"\\]|\\.)*")*)>'
 _PATH = re.compile(rf"(FROM|TO):[ \t]*(?:{_BRACKETS}|([^\s<>]+))(?:[ \t]+(.*))?", re.IGNORECASE)
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~]+))?")
 _DIGITS = re.compile(r"[0-9]{1,20}")
+_REMEMBERED = 512  # arguments of each verb: job software says the same ones all day
 _MAX_PATH = 256  # RFC 5321 4.5.3.1.3, without the brackets
 
 
@@ -30,6 +32,7 @@ class MailFrom:
     envid: str = ""
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def mail_from(arg: str) -> MailFrom | Refusal:
     """The argument of MAIL, or the answer that refuses it."""
     parts = _split("FROM", arg)
@@ -51,6 +54,7 @@ def mail_from(arg: str) -> MailFrom | Refusal:
     return MailFrom(address=address, size=size, ret=values.get("RET", ""), envid=values.get("ENVID", ""))
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def rcpt_to(arg: str) -> Recipient | Refusal:
     """The argument of RCPT, or the answer that refuses it."""
     parts = _split("TO", arg)

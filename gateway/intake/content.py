@@ -11,7 +11,7 @@ import re
 from gateway.core.model import Refusal
 
 _END = b"\r\n.\r\n"
-_RECEIVED = re.compile(rb"(?:^|\n)received[ \t]*:", re.IGNORECASE)
+_RECEIVED = re.compile(rb"\nreceived[ \t]*:")  # in a header in lower case
 
 TOO_BIG = Refusal(code=552, enhanced="5.3.4", text="The mail is larger than this server takes, see SIZE")
 LONG_LINE = Refusal(code=500, enhanced="5.5.2", text="A line of the mail is too long")
@@ -84,12 +84,25 @@ def fault(raw: bytes, *, max_bytes: int, line_bytes: int, hops: int) -> Refusal 
     """Why a complete mail cannot be taken, or None."""
     if len(raw) > max_bytes:
         return TOO_BIG
-    if len(raw) > line_bytes and max(map(len, raw.split(b"\r\n"))) > line_bytes:
+    if _has_longer_line(raw, line_bytes):
         return LONG_LINE
     lines = raw.count(b"\r\n")
     if raw.count(b"\n") != lines or raw.count(b"\r") != lines or b"\0" in raw:
         return BARE
     header = b"" if raw.startswith(b"\r\n") else raw.partition(b"\r\n\r\n")[0]
-    if len(_RECEIVED.findall(header)) > hops:
+    lowered = b"\n" + header.lower()
+    # Counting a word takes a tenth of the time of a pattern, and most mails need no more.
+    if lowered.count(b"\nreceived") > hops and len(_RECEIVED.findall(lowered)) > hops:
         return LOOP
     return None
+
+
+def _has_longer_line(raw: bytes, most: int) -> bool:
+    """Whether any line is longer, its CRLF apart.  Each byte is looked at about twice, and no line is copied."""
+    at = 0
+    while len(raw) - at > most:
+        end = raw.rfind(b"\r\n", at, at + most + 2)
+        if end < 0:
+            return True
+        at = end + 2
+    return False

@@ -38,9 +38,6 @@ class Limits:
 class Guest(Protocol):
     """A session as its crowd sees it."""
 
-    @property
-    def task(self) -> asyncio.Task[None] | None: ...
-
     def dismiss(self) -> None:
         """Says 421 and hangs up if the client is idle; else the session ends before its next command."""
         ...
@@ -55,6 +52,8 @@ class Crowd:
 
     def __init__(self, limits: Limits) -> None:
         self.stopping = False
+        self.empty = asyncio.Event()  # nobody is in
+        self.empty.set()
         self.held_bytes = 0
         self._limits = limits
         self._guests: dict[Guest, tuple[str, bool]] = {}  # of each its network, and whether it is known
@@ -87,6 +86,7 @@ class Crowd:
         self._guests[guest] = network, known
         self._by_peer[network] += 1
         self._strangers += not known
+        self.empty.clear()
         return ""
 
     def leave(self, guest: Guest) -> None:
@@ -98,6 +98,8 @@ class Crowd:
         self._by_peer[network] -= 1
         if not self._by_peer[network]:
             del self._by_peer[network]
+        if not self._guests:
+            self.empty.set()
 
     def hold(self, count: int) -> bool:
         """Counts bytes that a session keeps in memory; False when all of them together are too many."""

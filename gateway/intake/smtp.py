@@ -1,4 +1,4 @@
-"""The door for mail: listeners, and the sessions behind them.  No other room knows of aiosmtpd.
+"""The door for mail: listeners, and the sessions behind them.
 
 A listener that cannot be opened raises OSError.  A session that fails answers 451 and is logged; the door stays open.
 """
@@ -10,6 +10,7 @@ import dataclasses
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 
 from gateway.core.model import Door
 from gateway.doors import Host
@@ -76,15 +77,14 @@ class MailDoor:
         self._crowd.stopping = True
         for server in self._servers:
             server.close()
-        guests = self._crowd.guests()
-        for guest in guests:
+        for guest in self._crowd.guests():
             guest.dismiss()
-        tasks = [guest.task for guest in guests if guest.task is not None]
-        if tasks:
-            await asyncio.wait(tasks, timeout=grace_seconds)
-            for guest in guests:
-                guest.cut()
-            await asyncio.wait(tasks)  # those that ended in time as well: it returns after their callbacks
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace_seconds):
+                await self._crowd.empty.wait()
+        for guest in self._crowd.guests():
+            guest.cut()
+        await self._crowd.empty.wait()
         for server in self._servers:
             await server.wait_closed()
         self._servers.clear()
@@ -96,5 +96,9 @@ class MailDoor:
         return lambda: Session(terms)
 
     def _opened(self, server: asyncio.Server) -> int:
+        for sock in server.sockets:
+            # Its connections inherit this.  asyncio leaves Nagle's algorithm on where a socket was made with proto=0:
+            # a third of the speed.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])

@@ -11,6 +11,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
 BY_ADDRESS = 5  # failures that cost nothing
@@ -85,6 +86,7 @@ def _mark(name: str) -> str:
     return hashlib.blake2b(name.encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
+@lru_cache(maxsize=1024)
 def network_of(peer: str) -> str:
     """What of an address is one customer's: an IPv4 address, or an IPv6 /64."""
     try:

@@ -6,12 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.repeat import digest, window
+from gateway.core.repeat import content, digest, window
 
 HEAD = b"Received: from a\r\nMessage-ID: <m1@x>\r\nDate: Mon, 23 Nov 2026 12:00:00 -0500\r\nSubject: Hi\r\n"
 MAIL = HEAD + b"\r\nReady.\r\n"
 NAMELESS = MAIL.replace(b"Message-ID: <m1@x>\r\n", b"")
 DAY = timedelta(days=1)
+
+
+def printed(sender: str, recipient: str, raw: bytes) -> tuple[bytes, bool]:
+    """The fingerprint of one mail to one recipient, and whether a Message-ID is part of it."""
+    said, named = content(raw)
+    return digest(sender, recipient, said), named
 
 
 @pytest.mark.parametrize(
@@ -25,7 +31,7 @@ DAY = timedelta(days=1)
     ],
 )
 def test_the_same_mail_is_known_again(other: bytes) -> None:
-    assert digest("jobs", "a@x", MAIL) == digest("jobs", "A@X", other)
+    assert printed("jobs", "a@x", MAIL) == printed("jobs", "A@X", other)
 
 
 @pytest.mark.parametrize(
@@ -42,34 +48,34 @@ def test_the_same_mail_is_known_again(other: bytes) -> None:
     ],
 )
 def test_another_mail_is_no_repeat(sender: str, recipient: str, raw: bytes) -> None:
-    assert digest("jobs", "a@x", MAIL)[0] != digest(sender, recipient, raw)[0]
+    assert printed("jobs", "a@x", MAIL)[0] != printed(sender, recipient, raw)[0]
 
 
 def test_without_a_message_id_the_date_stands_in_for_it() -> None:
     later = NAMELESS.replace(b"12:00", b"12:05")
 
-    assert (True, False) == (digest("jobs", "a@x", MAIL)[1], digest("jobs", "a@x", NAMELESS)[1])
-    assert digest("jobs", "a@x", NAMELESS) == digest("jobs", "a@x", b"X: 1\r\n" + NAMELESS)
-    assert digest("jobs", "a@x", NAMELESS) != digest("jobs", "a@x", later)
+    assert (True, False) == (printed("jobs", "a@x", MAIL)[1], printed("jobs", "a@x", NAMELESS)[1])
+    assert printed("jobs", "a@x", NAMELESS) == printed("jobs", "a@x", b"X: 1\r\n" + NAMELESS)
+    assert printed("jobs", "a@x", NAMELESS) != printed("jobs", "a@x", later)
 
 
 def test_a_mail_without_a_header_is_compared_whole() -> None:
-    assert digest("jobs", "a@x", b"Ready.") == digest("jobs", "a@x", b"Ready.\r\n")
-    assert digest("jobs", "a@x", b"Ready.")[0] != digest("jobs", "a@x", b"Steady.")[0]
+    assert printed("jobs", "a@x", b"Ready.") == printed("jobs", "a@x", b"Ready.\r\n")
+    assert printed("jobs", "a@x", b"Ready.")[0] != printed("jobs", "a@x", b"Steady.")[0]
 
 
 def test_a_field_in_the_body_is_no_header() -> None:
     body = MAIL.replace(b"Message-ID: <m1@x>\r\n", b"") + b"Message-ID: <m1@x>\r\n"
 
-    assert not digest("jobs", "a@x", body)[1]
+    assert not printed("jobs", "a@x", body)[1]
 
 
 @given(st.text(), st.text(), st.binary(max_size=300))
 def test_every_mail_has_a_fingerprint(sender: str, recipient: str, raw: bytes) -> None:
     sender = sender.encode("utf-8", "replace").decode()
-    found, _ = digest(sender, recipient, raw)
+    found, _ = printed(sender, recipient, raw)
 
-    assert (20, digest(sender, recipient, raw)[0]) == (len(found), found)
+    assert (20, printed(sender, recipient, raw)[0]) == (len(found), found)
 
 
 @pytest.mark.parametrize(
