@@ -17,9 +17,10 @@ from gateway.config import Config
 from gateway.core import proof
 from gateway.core.address import mail_domain
 from gateway.courier.internet import is_public
-from gateway.courier.relay import WIRE_FAULTS, Relay, RelayError, Timeouts, Wire
+from gateway.courier.relay import Relay, RelayError, Timeouts
 from gateway.courier.signer import Signer
 from gateway.courier.twilio_finding import UNREACHABLE, Finding
+from gateway.courier.wire import WIRE_FAULTS
 from gateway.mx import Names, Unanswered, in_use
 
 _SECONDS = 15.0  # for each step with the relay
@@ -257,12 +258,11 @@ async def _greeted(relay: Relay, sender: str) -> tuple[int, str, bool]:
     """The relay's answer to MAIL, and whether it came encrypted.  Raises RelayError and WIRE_FAULTS."""
     link = await relay.take()
     encrypted = link.client.get_transport_info("sslcontext") is not None
-    wire = Wire(link.client)
+    wire = link.wire
     try:
         reply = await wire.ask(f"MAIL FROM:<{sender}>\r\n".encode(), _SECONDS)
         await wire.ask(b"RSET\r\n", _SECONDS)
     finally:
-        wire.give_back()
         link.part()
     return reply.code, " ".join(reply.message.split()), encrypted
 

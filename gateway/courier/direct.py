@@ -11,7 +11,7 @@ import asyncio
 import ssl
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
 
 import dns.asyncresolver
@@ -20,9 +20,9 @@ import dns.resolver
 
 from gateway.core import address as addresses
 from gateway.core.work import Deferred, MailParcel, Outcome, Refused
-from gateway.courier.mail import End, misaddressed, said, transact
+from gateway.courier.mail import End, misaddressed, prepared, said, transact
 from gateway.courier.relay import Relay, RelayError, Timeouts
-from gateway.courier.signer import Signer, wire_form
+from gateway.courier.signer import Signer
 
 CONNECTIONS, CONNECTIONS_A_HOST = 16, 2
 MOST_TRIED = 5  # addresses for one mail
@@ -96,7 +96,7 @@ class DirectCourier:
         targets = await self._targets(addresses.mail_domain(parcel.rcpt_to), parcel.mail_from + parcel.rcpt_to)
         if isinstance(targets, (Deferred, Refused)):
             return targets
-        ready = replace(parcel, data=await wire_form(parcel.data, self._signer))
+        ready = await prepared(parcel, self._signer)
         last = Deferred(reason="no host could be reached", code="4.4.1")
         for target in targets[:MOST_TRIED]:
             end = await self._tried(target, ready)

@@ -11,16 +11,16 @@ import re
 import ssl
 from dataclasses import dataclass, replace
 
-from aiosmtplib import SMTP, SMTPResponse, SMTPServerDisconnected
+from aiosmtplib import SMTPResponse, SMTPServerDisconnected
 
 from gateway.core.work import Accepted, Deferred, MailParcel, Outcome, Refused, Unclear
 from gateway.courier.oauth import Tokens, line
-from gateway.courier.relay import WIRE_FAULTS, Link, Relay, RelayError, Timeouts, Wire
+from gateway.courier.relay import Link, Relay, RelayError, Timeouts
 from gateway.courier.signer import Signer, wire_form
+from gateway.courier.wire import WIRE_FAULTS, Wire
 
 _ADDRESS = re.compile(r"[^\s<>\x00-\x1f\x7f]*")
 _NOTIFY = re.compile(r"NEVER|(?:SUCCESS|FAILURE|DELAY)(?:,(?:SUCCESS|FAILURE|DELAY)){0,2}")
-_DOT = re.compile(rb"(?m)^\.")
 _ENHANCED = re.compile(r"[245]\.\d{1,3}\.\d{1,3}\b")
 _QUEUE_ID = re.compile(r"\bqueued as <?([\w.-]+)", re.IGNORECASE)
 _LOGIN_CODES = frozenset({530, 534, 535, 538})  # RFC 4954 6, RFC 3207 4: we must log in or encrypt first
@@ -88,7 +88,7 @@ class RelayCourier:
         unfit = misaddressed(parcel)
         if unfit is not None:
             return unfit
-        ready = replace(parcel, data=await wire_form(parcel.data, self._signer))
+        ready = await prepared(parcel, self._signer)
         async with self._turn:
             while True:
                 try:
@@ -124,6 +124,12 @@ class RelayCourier:
         return any(mail_from == s or (s[:1] == "@" and mail_from.endswith(s)) for s in self._senders)
 
 
+async def prepared(parcel: MailParcel, signer: Signer | None) -> MailParcel:
+    """The parcel with its mail in `wire_form`."""
+    data = await wire_form(parcel.data, signer)
+    return parcel if data is parcel.data else replace(parcel, data=data)
+
+
 def misaddressed(parcel: MailParcel) -> Refused | None:
     """Why the envelope cannot be said in SMTP; None where it can."""
     for address in (parcel.mail_from, parcel.rcpt_to):
@@ -138,14 +144,12 @@ async def transact(relay: Relay, link: Link, parcel: MailParcel, host: str, time
     The connection goes back to the relay where it may carry another mail, else it is closed.
     """
     fit = False
-    wire = Wire(link.client)
     try:
-        end = await _handed_over(wire, link, parcel, host, timeouts)
-        fit = await _reset(wire, end, timeouts)
+        end = await _handed_over(link, parcel, host, timeouts)
+        fit = await _reset(link.wire, end, timeouts)
     except _DiedIdleError:
         return None
     finally:
-        wire.give_back()
         if fit:
             relay.keep(link)
         else:
@@ -153,25 +157,27 @@ async def transact(relay: Relay, link: Link, parcel: MailParcel, host: str, time
     return end
 
 
-async def _handed_over(wire: Wire, link: Link, parcel: MailParcel, host: str, timeouts: Timeouts) -> End:
-    client, data = link.client, parcel.data
-    if not data.isascii() and not client.supports_extension("8bitmime"):
+async def _handed_over(link: Link, parcel: MailParcel, host: str, timeouts: Timeouts) -> End:
+    data = parcel.data
+    if not data.isascii() and "8bitmime" not in link.offers:
         refused = Refused(reason=f"{host} does not take 8-bit mail (RFC 6152)", code="5.6.3")
         return End(outcome=refused, step="MAIL")
-    steps = _commands(client, parcel)
-    together = client.supports_extension("pipelining")
-    for batch in (steps,) if together else tuple((step,) for step in steps):
-        end = await _refusal(wire, link, batch, host, timeouts)
+    steps = _commands(link, parcel)
+    for batch in (steps,) if "pipelining" in link.offers else tuple((step,) for step in steps):
+        end = await _refusal(link, batch, host, timeouts)
         if end is not None:
             return end
-    return await _content(wire, _DOT.sub(b"..", data) + b".\r\n", host, timeouts)
+    return await _content(link.wire, _stuffed(data) + b".\r\n", host, timeouts)
 
 
-async def _refusal(
-    wire: Wire, link: Link, batch: tuple[tuple[str, int, str], ...], host: str, timeouts: Timeouts
-) -> End | None:
+def _stuffed(data: bytes) -> bytes:
+    """A mail in `wire_form` with a dot more in front of each that begins a line (RFC 5321 4.5.2)."""
+    return (b"." if data[:1] == b"." else b"") + data.replace(b"\n.", b"\n..")
+
+
+async def _refusal(link: Link, batch: tuple[tuple[str, int, str], ...], host: str, timeouts: Timeouts) -> End | None:
     """The first bad answer to commands that are written at once; None: all are good."""
-    first, reply = None, None
+    wire, first, reply = link.wire, None, None
     for step, good, _ in batch:
         try:
             if reply is None:
@@ -233,14 +239,14 @@ async def _reset(wire: Wire, end: End, timeouts: Timeouts) -> bool:
     return reply.code == 250
 
 
-def _commands(client: SMTP, parcel: MailParcel) -> tuple[tuple[str, int, str], ...]:
+def _commands(link: Link, parcel: MailParcel) -> tuple[tuple[str, int, str], ...]:
     """The steps before the content: name, first digit of a good answer, command."""
     mail, rcpt = f"MAIL FROM:<{parcel.mail_from}>", f"RCPT TO:<{parcel.rcpt_to}>"
-    if client.supports_extension("size"):
+    if "size" in link.offers:
         mail += f" SIZE={len(parcel.data)}"
     if not parcel.data.isascii():
         mail += " BODY=8BITMIME"
-    if _NOTIFY.fullmatch(parcel.notify) and client.supports_extension("dsn"):
+    if _NOTIFY.fullmatch(parcel.notify) and "dsn" in link.offers:
         rcpt += f" NOTIFY={parcel.notify}"
     return (("MAIL", 2, mail), ("RCPT", 2, rcpt), ("DATA", 3, "DATA"))
 

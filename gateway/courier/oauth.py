@@ -49,7 +49,7 @@ class TokenError(LoginError):
 
 def line(text: str) -> str:
     """One printable line of bounded length: the relay chooses these words, and people read them."""
-    plain = "".join(c if c.isprintable() else " " for c in text)
+    plain = text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
     return " ".join(plain.split())[:400]
 
 

@@ -6,19 +6,15 @@ Whatever keeps us from a connection is a RelayError: the relay's or the configur
 from __future__ import annotations
 
 import asyncio
-import re
 import ssl
-from collections import deque
 from dataclasses import dataclass, field
 
-from aiosmtplib import SMTP, SMTPException, SMTPResponse, SMTPResponseException, SMTPServerDisconnected
+from aiosmtplib import SMTP, SMTPResponseException
 
 from gateway.courier.oauth import LoginError, Tokens, greet, line, log_in
+from gateway.courier.wire import WIRE_FAULTS, Wire
 
-WIRE_FAULTS = (SMTPException, OSError)
 _PORTS = {"implicit": 465, "required": 587}
-_REPLY = re.compile(rb"([2-5]\d\d)(?:([ -])(.*))?")
-_LONGEST = 32_768  # bytes of one reply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,96 +37,19 @@ class RelayError(Exception):
         self.reply = reply
 
 
-class Wire(asyncio.Protocol):
-    """A connection in which commands may be written at once (RFC 2920): each reply is kept until it is asked for.
-
-    aiosmtplib drops what comes before somebody waits for it, so it lends its transport for a transaction.  A reply
-    that nobody asked for, or that is none, spoils the connection: the next one would be taken for another's.
-    """
-
-    def __init__(self, client: SMTP) -> None:
-        self._lender = client.protocol
-        self._transport = client.protocol.transport if client.protocol else None
-        self._buffer = b""
-        self._lines: list[str] = []
-        self._replies: deque[SMTPResponse] = deque()
-        self._fault: SMTPException | None = None if self._transport else SMTPServerDisconnected("Connection lost")
-        self._heard = asyncio.Event()
-        self._owed = 0
-        if self._transport is not None:
-            self._transport.set_protocol(self)
-
-    def give_back(self) -> None:
-        if self._transport is not None and self._lender is not None:
-            self._transport.set_protocol(self._lender)
-
-    @property
-    def between(self) -> bool:
-        """Whether the connection is alive, and every command has its answer."""
-        return self._fault is None and self._owed == 0 and not self._buffer and not self._lines
-
-    def say(self, commands: bytes, replies: int) -> None:
-        """Writes commands that get so many replies.  Raises SMTPException, and then nothing was written."""
-        if self._fault is not None or self._lender is None:
-            raise self._fault or SMTPServerDisconnected("Connection lost")
-        self._lender.write(commands)
-        self._owed += replies
-
-    async def hear(self, seconds: float) -> SMTPResponse:
-        """The next reply.  Raises SMTPException."""
-        try:
-            async with asyncio.timeout(seconds):
-                while not self._replies and self._fault is None:
-                    self._heard.clear()
-                    await self._heard.wait()
-        except TimeoutError as late:
-            raise SMTPException(f"no answer within {seconds:g} s") from late
-        if not self._replies:
-            raise self._fault or SMTPServerDisconnected("Connection lost")
-        self._owed -= 1
-        return self._replies.popleft()
-
-    async def ask(self, command: bytes, seconds: float) -> SMTPResponse:
-        """The reply to one command.  Raises SMTPException."""
-        self.say(command, 1)
-        return await self.hear(seconds)
-
-    def data_received(self, data: bytes) -> None:
-        *lines, self._buffer = (self._buffer + data).split(b"\n")
-        for one in lines:
-            self._take(one.rstrip(b"\r"))
-        if len(self._buffer) + sum(map(len, self._lines)) > _LONGEST:
-            self._fault = self._fault or SMTPResponseException(-1, "Response too long")
-        self._heard.set()
-
-    def _take(self, one: bytes) -> None:
-        found = _REPLY.fullmatch(one)
-        if found is None:
-            text = f"it answered {one[:200].decode(errors='ignore')!r}"
-            self._fault = self._fault or SMTPResponseException(-1, text)
-            return
-        self._lines.append((found[3] or b"").strip().decode("utf-8", "surrogateescape"))
-        if found[2] == b"-":
-            return
-        if len(self._replies) == self._owed:
-            self._fault = self._fault or SMTPServerDisconnected(f"it said {found[1].decode()} unasked")
-        elif self._fault is None:
-            self._replies.append(SMTPResponse(int(found[1]), "\n".join(self._lines)))
-        self._lines = []
-
-    def connection_lost(self, error: Exception | None) -> None:
-        self._fault = self._fault or SMTPServerDisconnected("Connection lost")
-        if self._lender is not None:
-            self._lender.connection_lost(error)
-        self._heard.set()
-
-
 @dataclass(slots=True, eq=False)
 class Link:
+    """A connection that is ready for mail."""
+
     client: SMTP
+    wire: Wire = field(init=False)
+    offers: frozenset[str] = field(init=False)  # the extensions of the relay, in lower case
     used: bool = False  # it has carried a transaction: the relay may have closed it since
-    idle_since: float = 0.0
-    closer: asyncio.TimerHandle | None = field(default=None, repr=False)
+    idle_since: float = 0.0  # by the clock of the loop
+
+    def __post_init__(self) -> None:
+        self.wire = Wire(self.client)
+        self.offers = frozenset(self.client.esmtp_extensions)
 
     def part(self) -> None:
         """Closes politely without waiting: what is written before close() is still flushed."""
@@ -172,7 +91,8 @@ class Relay:
         self._local_hostname = local_hostname
         self._timeouts = timeouts
         self._ssl_context = ssl_context or _context(verify=tls != "opportunistic" or bool(username))
-        self._idle: list[Link] = []
+        self._idle: list[Link] = []  # oldest first
+        self._closer: asyncio.TimerHandle | None = None
         self._closed = False
 
     @property
@@ -184,8 +104,6 @@ class Relay:
         """A connection that was alive a moment ago.  Raises RelayError."""
         while self._idle:
             link = self._idle.pop()
-            if link.closer is not None:
-                link.closer.cancel()
             if await self._alive(link):
                 return link
             link.client.close()
@@ -203,33 +121,38 @@ class Relay:
             return
         loop = asyncio.get_running_loop()
         link.idle_since = loop.time()
-        link.closer = loop.call_later(self._timeouts.idle, self._retire, link)
         self._idle.append(link)
+        if self._closer is None:
+            self._closer = loop.call_later(self._timeouts.idle, self._retire)
 
     def shed(self) -> None:
         """Closes the connection that is idle for longest."""
-        self._retire(self._idle[0])
+        self._idle.pop(0).part()
 
     async def close(self) -> None:
         """Closes what is idle; connections in use close after their mail."""
         self._closed = True
+        if self._closer is not None:
+            self._closer.cancel()
         while self._idle:
             self.shed()
         await asyncio.sleep(0)
 
-    def _retire(self, link: Link) -> None:
-        self._idle.remove(link)
-        if link.closer is not None:
-            link.closer.cancel()
-        link.part()
+    def _retire(self) -> None:
+        """Closes what is idle for too long; one timer for all: most connections are idle for a moment only."""
+        loop = asyncio.get_running_loop()
+        while self._idle and loop.time() - self._idle[0].idle_since >= self._timeouts.idle:
+            self.shed()
+        left = [link.idle_since + self._timeouts.idle for link in self._idle[:1]]
+        self._closer = loop.call_at(left[0], self._retire) if left else None
 
     async def _alive(self, link: Link) -> bool:
-        if not link.client.is_connected:
+        if not link.client.is_connected or not link.wire.between:
             return False
         if asyncio.get_running_loop().time() - link.idle_since < self._timeouts.probe_after:
             return True
         try:
-            reply = await link.client.execute_command(b"NOOP", timeout=self._timeouts.connect)
+            reply = await link.wire.ask(b"NOOP\r\n", self._timeouts.connect)
         except WIRE_FAULTS:
             return False
         return reply.code == 250

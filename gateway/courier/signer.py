@@ -18,7 +18,8 @@ _LARGE = 256 * 1024  # bytes from which hashing would hold up the loop
 
 async def wire_form(data: bytes, signer: Signer | None) -> bytes:
     """The mail as it goes over the wire but for the dots: CRLF at every end of line, signed where it may be."""
-    data = _LINE_END.sub(b"\r\n", data)
+    if not data.count(b"\r\n") == data.count(b"\n") == data.count(b"\r"):
+        data = _LINE_END.sub(b"\r\n", data)
     if not data.endswith(b"\r\n"):
         data += b"\r\n"
     if signer is None:

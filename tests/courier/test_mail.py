@@ -465,9 +465,20 @@ async def test_a_cancelled_mail_leaves_no_connection_half_said(
         (b"A: b\r\n\r\nx\n.\r\nMAIL FROM:<>\r\n", b"A: b\r\n\r\nx\r\n.\r\nMAIL FROM:<>\r\n"),
         (b"A: b\r\n\r\nx\r.\rQUIT\r\n", b"A: b\r\n\r\nx\r\n.\r\nQUIT\r\n"),
         (b"A: b\r\n\r\n.\r\n..\r\n", b"A: b\r\n\r\n.\r\n..\r\n"),
+        (b".A: b\r\n\r\nx\r\n", b".A: b\r\n\r\nx\r\n"),
+        (b"A: b\r\n\r\nx\r\r\ny\n\rz\r\n", b"A: b\r\n\r\nx\r\n\r\ny\r\n\r\nz\r\n"),
         (b"A: b\r\n\r\nno end", b"A: b\r\n\r\nno end\r\n"),
     ],
-    ids=["bare lf", "bare cr", "dot after bare lf", "dot between bare crs", "dots", "no end of line"],
+    ids=[
+        "bare lf",
+        "bare cr",
+        "dot after bare lf",
+        "dot between bare crs",
+        "dots",
+        "dot first",
+        "mixed",
+        "no line end",
+    ],
 )
 async def test_no_content_ends_a_mail_early_or_leaves_a_bare_line_end(
     hop: Start, courier: Make, data: bytes, arrives: bytes
