@@ -52,9 +52,8 @@ class Reader(Protocol):
         ...
 
     async def attached(self, raw: bytes, most_bytes: int = 0) -> tuple[Picture, ...]:
-        """The images and PDFs of a mail, fit to go with a text; each one without data has a problem.
-
-        No image has more than `most_bytes`; 0 = as many as the providers take.
+        """The images and PDFs of a mail, fit to go with a text, each in `most_bytes` (0: what the providers take); one
+        without data has a problem.
         """
         ...
 
@@ -91,6 +90,7 @@ class Committed:
 
     done: bool  # False: the plan had been made already, or the fence did not hold
     leased: tuple[Delivery, ...] = ()  # those that the caller may deliver at once, in order
+    started: tuple[Delivery, ...] = ()  # those whose first attempt is committed: the next thing is the wire
     again: bool = False  # not done, because facts moved on: gather and decide again
     moved: tuple[str, ...] = ()  # deliveries whose fate a Move changed
     bound_to: str = ""  # the other delivery to which the remote id belongs already; "found" is then not done
@@ -151,8 +151,12 @@ class Spool(Protocol):
         """All facts asked for, as one snapshot."""
         ...
 
-    async def plan(self, plan: Plan, lease: bool = True) -> Committed:
-        """Commits a plan while its inbound is unplanned; `lease` takes the deliveries that are due at once."""
+    async def plan(self, plan: Plan, lease: bool = True, starts: Mapping[str, int] | None = None) -> Committed:
+        """Commits a plan while its inbound is unplanned; `lease` takes the deliveries that are due at once.
+
+        `starts`: new deliveries that cost nothing, each with its `ledger`: `start` in one with the plan; what that does
+        not let go is leased like the others.
+        """
         ...
 
     async def write(self, writes: Writes, lease: bool = True) -> Committed:
@@ -196,10 +200,11 @@ class Spool(Protocol):
         ...
 
     async def resume(self, at: datetime, number: str = "") -> tuple[str, ...]:
-        """Makes what was given back with the reason "paused" due at `at`, or sooner, of one number or of all.
+        """Makes what waits with the reason "paused" due at `at`, or sooner, of one number or all; of which numbers."""
+        ...
 
-        Answers the numbers that it is of.
-        """
+    async def hasten_mail(self, at: datetime) -> int:
+        """Makes due at `at` what waits later with the reason "relay"; how many."""
         ...
 
     async def set_back(self, by: timedelta) -> int:
@@ -239,9 +244,7 @@ class Spool(Protocol):
         ...
 
     async def sizes(self) -> dict[str, float]:
-        """Gauges: rows by fate ("fate_waiting", ...), unplanned, parked, oldest_seconds, and bytes of media,
-        database and free disk ("media_bytes", "database_bytes", "free_bytes").
-        """
+        """Gauges: rows by fate ("fate_waiting", ...), unplanned, parked, oldest_seconds, {media,database,free}_bytes"""
         ...
 
     async def backup(self, path: Path) -> int:

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import click
 
 from gateway.cli.common import actor, ask, config_option, fail, json_option, load, plain, print_json, table
+
+PAGE = 1000  # rows that are asked for at once: a queue may be longer than memory
+SCREEN = 200
+_UNFINISHED = ("fate_waiting", "fate_sending", "fate_unknown", "fate_held", "unplanned", "parked")  # of the gauges
+_COLUMNS = ("id", "kind", "to", "courier", "fate", "attempts", "due_at", "code", "note")
 
 
 def command() -> click.Command:
@@ -20,22 +27,61 @@ def queue() -> None:
 
 
 @queue.command("list", help="What is unfinished; with --all everything.")
-@click.option("--all", "everything", is_flag=True, help="Finished deliveries too.")
+@click.option("--all", "everything", is_flag=True, help="Finished deliveries too, the newest first.")
+@click.option("--limit", type=click.IntRange(min=0), help=f"At most so many, 0 = all.  Else {SCREEN}, with --json all.")
 @json_option
 @config_option
-def list_(everything: bool, as_json: bool, config_path: str | None) -> None:
-    rows = ask(load(config_path, secrets=False), "queue.list", all=everything)["rows"]
-    if as_json:
-        print_json(rows)
-        return
-    if not rows:
+def list_(everything: bool, limit: int | None, as_json: bool, config_path: str | None) -> None:
+    config = load(config_path, secrets=False)
+    if limit is None:
+        limit = 0 if as_json else SCREEN
+    count, last = 0, ""
+    for rows in _pages(config, everything, limit):
+        count, last = count + len(rows), rows[-1]["id"]
+        if as_json:
+            print_json(rows)
+        else:
+            _print(rows, first=count == len(rows))
+    if count == 0 and not as_json:
         click.echo("The queue is empty." if not everything else "Nothing has been sent yet.")
+    if limit and count == limit and ask(config, "queue.list", all=everything, limit=1, after=last)["rows"]:
+        more = "more" if everything else f"{max(1, _unfinished(config) - count):,} more"
+        click.echo(f"... and {more}: --limit 0 shows all", err=True)
+
+
+def _pages(config: Any, everything: bool, limit: int) -> Iterator[list[dict[str, Any]]]:
+    """The rows, page by page, at most `limit` (0 = all)."""
+    after, left, page = "", limit, SCREEN  # the first one soon
+    while True:
+        wanted = min(page, left) if limit else page
+        rows = ask(config, "queue.list", all=everything, limit=wanted, after=after)["rows"]
+        if rows:
+            yield rows
+        left -= len(rows)
+        if len(rows) < wanted or (limit and not left):
+            return
+        after, page = rows[-1]["id"], PAGE
+
+
+def _unfinished(config: Any) -> int:
+    """How many there are; what has ended is not counted for each who asks."""
+    sizes = ask(config, "status")["rows"][0]
+    return int(sum(sizes[name] for name in _UNFINISHED))
+
+
+def _print(rows: Sequence[Mapping[str, Any]], *, first: bool) -> None:
+    """One page as a table: for a person by the width of the terminal, else in columns of a line each."""
+    cells = [[row.get(c) if c != "note" else _note(row) for c in _COLUMNS] for row in rows]
+    if sys.stdout.isatty():
+        table(_COLUMNS, cells)
         return
-    columns = ("id", "kind", "to", "courier", "fate", "attempts", "due_at", "code", "note")
-    table(columns, ([r.get(c) if c != "note" else _note(r) for c in columns] for r in rows))
+    lines = [["" if cell is None else plain(str(cell)) for cell in line] for line in cells]
+    widths = [max(map(len, column)) for column in zip(_COLUMNS, *lines, strict=True)]
+    for line in ([*_COLUMNS], *lines) if first else lines:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
-def _note(row: dict[str, object]) -> str:
+def _note(row: Mapping[str, object]) -> str:
     reason, note = str(row.get("reason") or ""), str(row.get("note") or "")
     return f"{reason}: {note}" if reason and note else reason or note
 

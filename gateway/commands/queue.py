@@ -15,7 +15,7 @@ from gateway.core.work import Delivery, Move, Writes
 from gateway.events import emit
 from gateway.ports import Spool
 
-MOST = 100_000  # rows of one answer
+PAGE = 1000  # rows of one answer, unless more are asked for
 
 
 class Queue:
@@ -35,9 +35,17 @@ class Queue:
         self._retry = retry or take
         self._refill = refill
 
-    async def listed(self, all: bool = False, limit: int = MOST) -> Answer:  # noqa: A002 - the word of --all
-        """Unfinished deliveries, or all; the newest last."""
-        return {"rows": await self._spool.find("queue", all=all, limit=limit)}
+    async def listed(
+        self,
+        all: bool = False,  # noqa: A002 - the word of --all
+        limit: int = PAGE,
+        after: str = "",
+    ) -> Answer:
+        """Unfinished deliveries, the newest last, or all, the newest first; with `after`, an id, those behind it."""
+        try:
+            return {"rows": await self._spool.find("queue", all=all, limit=limit, after=after)}
+        except LookupError as gone:
+            raise CommandFailed(f"{gone}: list again", 75) from gone
 
     async def show(self, id: str) -> Answer:  # noqa: A002
         """One delivery with its attempts and receipts, or a parked mail."""
@@ -71,9 +79,7 @@ class Queue:
             raise CommandFailed(f"there is no [[sender]] named {sender!r} (known: {known})", 2)
         if sender:
             # Only what budget or flood brake hold: a text that may have been sent already needs a person who names it.
-            rows = await self._spool.find("queue", all=False, limit=MOST)
-            held = {("held", "budget", sender), ("held", "flood", sender)}
-            wanted += [r["id"] for r in rows if (r["fate"], r["reason"], r["sender"]) in held]
+            wanted += [row["id"] for row in await self._spool.find("held", sender=sender)]
         return await self._move(wanted, Fate.WAITING, "release", actor)
 
     async def _move(self, ids: list[str], fate: Fate, word: str, actor: str) -> Answer:

@@ -10,13 +10,12 @@ import apsw
 
 from gateway.core.model import Consent, Inbound, InboundMail
 from gateway.ports import Fingerprint, SpoolUnavailable, Stored
-from gateway.spool.rows import INBOUND, consent_row, every, inbound_of, inbound_row, one, span, stamp
+from gateway.spool.arrival import INBOUND, inbound_of, inbound_row
+from gateway.spool.rows import consent_row, every, one, span, stamp
 
-# By the unique index of id.
-_KNOWN = "SELECT seq FROM inbound WHERE id = ?"
 _KEEP = """
 INSERT INTO inbound (id, at, kind, door, peer, sender, phone, envelope, proven, lease_until) VALUES (?, ?, ?, ?, ?,
-  ?, ?, ?, ?, NULL)
+  ?, ?, ?, ?, NULL) ON CONFLICT (id) DO NOTHING
 """
 _KEEP_RAW = "INSERT INTO raw (inbound, raw) VALUES (?, ?)"
 # By the primary key of fingerprint.
@@ -62,9 +61,6 @@ def accept(
     A hook's id says what it tells, so a known one is a repeat.  A mail's id is made by the door: a known one belongs to
     another mail, and SpoolUnavailable lets the client send this one again.
     """
-    known = one(connection, _KNOWN, (inbound.id,)) is not None
-    if known and not isinstance(inbound, InboundMail):
-        return Stored(id=inbound.id, new=False)
     new: list[tuple[bytes, str, int, str]] = []
     repeated: tuple[str, ...] = ()
     if isinstance(inbound, InboundMail) and prints:
@@ -74,14 +70,17 @@ def accept(
         kept = tuple(r for r in recipients if r.address.lower() not in firsts)
         if repeated and not kept:
             return Stored(id=firsts[repeated[0].lower()], repeated=repeated, new=False)
-        inbound = replace(inbound, envelope=replace(inbound.envelope, recipients=kept))
+        if repeated:
+            inbound = replace(inbound, envelope=replace(inbound.envelope, recipients=kept))
         new = [(p.digest, p.recipient.lower(), stamp(inbound.at), inbound.id) for p in prints]
         new = [row for row in new if row[1] not in firsts]
-    if known:
-        raise SpoolUnavailable("the id is taken")
-    connection.executemany(_STANDS_FOR, new)
     connection.execute(_KEEP, inbound_row(inbound))
+    if connection.changes() == 0:
+        if isinstance(inbound, InboundMail):
+            raise SpoolUnavailable("the id is taken")
+        return Stored(id=inbound.id, new=False)
     connection.execute(_KEEP_RAW, (connection.last_insert_rowid(), inbound.raw))
+    connection.executemany(_STANDS_FOR, new)
     enter(connection, consents)
     return Stored(id=inbound.id, repeated=repeated)
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import apsw
 
 from gateway.core.model import Fate
-from gateway.core.work import Delivery, Settlement
+from gateway.core.work import Delivery, Plan, Settlement
 from gateway.ports import Budget, Committed, Recovered, Started
-from gateway.spool.commit import apply
-from gateway.spool.due import hasten_behind, heads, put_off_behind
+from gateway.spool.commit import apply, leases, plan
+from gateway.spool.due import hasten_behind, put_off_behind
 from gateway.spool.recent import WELL, introduce
-from gateway.spool.remote import Bound, bind, owner
+from gateway.spool.remote import MAIL, Bound, bind, owner
 from gateway.spool.rows import Row, every, maybe_stamp, one, span, stamp
 
 MAX_RESENDS = 2  # P5: of one mail, after ambiguous ends
@@ -23,12 +24,14 @@ LOOKUPS = frozenset({"found", "not_found", "lookup_failed"})
 _NOT_TAKEN = frozenset({"deferred", "refused"})
 _TAKEN = frozenset({"accepted", "found"})
 
-_STATE = "SELECT fate, attempt, lease_until IS NOT NULL, phone, segments, released FROM delivery WHERE id = ?"
-# By consent_phone: the newest row is the last entry of the index.
-_LEDGER = "SELECT max(seq) FROM consent WHERE phone = ?"
+# The ledger by consent_phone: the newest row is the last entry of the index.
+_STATE = """
+SELECT seq, fate, attempt, lease_until IS NOT NULL, segments, released, coalesce((SELECT max(c.seq) FROM consent AS c
+  WHERE c.phone = delivery.phone), 0) FROM delivery WHERE id = ?
+"""
 _START = """
 UPDATE delivery SET fate = 'sending', attempt = attempt + 1, posted_at = ?, lookups = 0, reason = '', charged = ?,
-  lease_until = ? WHERE id = ?
+  lease_until = ? WHERE seq = ?
 """
 # What the person sees last is what he answers: a text that is held has not been said.
 _TEXTED = """
@@ -43,12 +46,16 @@ INSERT INTO spent (sender, period, segments, alarmed) VALUES (?, ?, ?, ?) ON CON
 """
 _REFUND = "UPDATE spent SET segments = max(0, segments - ?) WHERE sender = ? AND period = ?"
 _RUNNING = """
-SELECT fate, attempt, courier, lane, remote_id, posted_at, resends, charged, sender, segments, due_at, number FROM
+SELECT fate, attempt, courier, lane, remote_id, posted_at, resends, charged, sender, segments, due_at, number, seq FROM
   delivery WHERE id = ?
 """
 _SETTLE = """
 UPDATE delivery SET fate = ?, due_at = ?, reason = ?, code = ?, note = ?, lookups = ?, resends = ?, charged =
-  iif(?, '', charged), lease_until = NULL WHERE id = ?
+  iif(?, '', charged), remote_id = coalesce(nullif(?, ''), remote_id), lease_until = NULL WHERE seq = ?
+"""
+# By delivery_lane: most have none behind them.
+_OPEN_IN_LANE = """
+SELECT 1 FROM delivery INDEXED BY delivery_lane WHERE lane = ? AND fate IN ('waiting', 'sending', 'unknown') LIMIT 1
 """
 _HISTORY = """
 INSERT INTO attempt (delivery, attempt, started_at, ended_at, outcome, code, note, remote_id, ms) VALUES (?, ?, ?,
@@ -72,6 +79,21 @@ UPDATE delivery SET fate = ?, due_at = ?, reason = ?, note = ?, lookups = 0, res
 """
 
 
+def plan_and_start(
+    connection: apsw.Connection, made: Plan, starts: Mapping[str, int], now: datetime, lease_until: int
+) -> Committed:
+    """Commits a plan, and the intents of those of its deliveries that can leave now; `starts`: id -> ledger."""
+    committed = plan(connection, made, now, lease_until)
+    leased, started = [], []
+    for delivery in committed.leased:
+        ledger = starts.get(delivery.id)
+        if ledger is not None and start(connection, delivery, now, ledger, budget=None, lease_until=lease_until).done:
+            started.append(replace(delivery, fate=Fate.SENDING, attempt=delivery.attempt + 1, posted_at=now))
+        else:
+            leased.append(delivery)
+    return replace(committed, leased=tuple(leased), started=tuple(started))
+
+
 def start(
     connection: apsw.Connection,
     delivery: Delivery,
@@ -85,19 +107,17 @@ def start(
     row = one(connection, _STATE, (delivery.id,))
     if row is None:
         return Started(done=False, reason="stale")
-    fate, attempt, leased, phone, segments, released = row
+    seq, fate, attempt, leased, segments, released, newest = row
     if fate != Fate.WAITING or attempt != delivery.attempt or not leased:
         return Started(done=False, reason="stale")
-    if phone is not None:
-        newest = one(connection, _LEDGER, (phone,))
-        if newest is not None and (newest[0] or 0) > ledger:
-            return Started(done=False, reason="ledger")
+    if newest > ledger:
+        return Started(done=False, reason="ledger")
     counted = Started(done=True)
     if budget is not None:
         counted = _charge(connection, budget, segments, released=bool(released))
     if counted.done:
         charged = "" if budget is None else f"{budget.sender}\n{budget.day}\n{budget.month}"
-        connection.execute(_START, (stamp(now), charged, lease_until, delivery.id))
+        connection.execute(_START, (stamp(now), charged, lease_until, seq))
         connection.execute(_TEXTED, {"now": stamp(now), "delivery": delivery.id})
     return counted
 
@@ -137,18 +157,22 @@ def settle(connection: apsw.Connection, s: Settlement, now: datetime, lease_unti
     if not running and not _first_end(connection, s):
         return Committed(done=False)
     if running:
-        _end(connection, s, row, now)
-    bound = bind(connection, courier, s.remote_id, s.delivery, known=known) if s.remote_id else Bound()
+        _end(connection, s, row)
+    bound = Bound()
+    if s.remote_id and not (running and courier == MAIL):
+        bound = bind(connection, courier, s.remote_id, s.delivery, known=known)
     if bound.other:
         connection.execute(_REMARK, (f" ({s.remote_id} belongs to {bound.other})", s.delivery))
     _remember(connection, s, row[5], now)
     if not running and not (was in WELL and s.fate in WELL):
         return Committed(done=False, doubled=bound.doubled)
-    if s.outcome in _TAKEN and s.fate in WELL:
+    if s.outcome in _TAKEN and s.fate in WELL and courier != MAIL:
         introduce(connection, s.delivery, now)
-    applied = apply(connection, s.writes, "", now)
-    lanes = dict.fromkeys((lane, *applied.lanes))
-    leased = () if lease_until is None else heads(connection, lanes, now, lease_until)
+    lanes = {lane: None} if one(connection, _OPEN_IN_LANE, (lane,)) else {}
+    if lanes and running and row[11].startswith("@"):
+        _lead(connection, s, row[10] if s.due_at is None else stamp(s.due_at), now)
+    applied = apply(connection, s.writes, "", now, lease_until)
+    leased = () if lease_until is None else leases(connection, {**lanes, **applied.lanes}, now, lease_until)
     doubled = bound.doubled + applied.doubled
     return Committed(done=True, leased=leased, moved=applied.moved, bound_to=bound.other, doubled=doubled)
 
@@ -163,18 +187,16 @@ def _first_end(connection: apsw.Connection, s: Settlement) -> bool:
     return s.outcome in ENDS and one(connection, _HAS_ENDED, (s.delivery, s.attempt)) is None
 
 
-def _end(connection: apsw.Connection, s: Settlement, row: Row, now: datetime) -> None:
+def _end(connection: apsw.Connection, s: Settlement, row: Row) -> None:
     due_at = row[10] if s.due_at is None else stamp(s.due_at)
     refund = s.outcome in _NOT_TAKEN and row[7] != ""
     if refund:  # what was proven not taken costs nothing
         sender, *periods = row[7].split("\n")
         connection.executemany(_REFUND, [(row[9], sender, period) for period in periods])
     resends = max(row[6], s.resends)  # the bound on resends holds whatever a settlement forgets
-    connection.execute(
-        _SETTLE, (s.fate.value, due_at, s.reason, s.code, s.note, s.lookups, resends, int(refund), s.delivery)
-    )
-    if row[11].startswith("@"):
-        _lead(connection, s, due_at, now)
+    answer = s.remote_id if row[2] == MAIL else ""  # of the next hop: no id that is bound, see remote.bind
+    state = (s.fate.value, due_at, s.reason, s.code, s.note, s.lookups, resends, int(refund))
+    connection.execute(_SETTLE, (*state, answer, row[12]))
 
 
 def _lead(connection: apsw.Connection, s: Settlement, due_at: int, now: datetime) -> None:
@@ -210,7 +232,7 @@ def _abandon(connection: apsw.Connection, sending: Sequence[Row], now: datetime,
     at = stamp(now)
     held = []
     for id_, _, courier, attempt, posted_at, resends in sending:
-        if courier != "mail":
+        if courier != MAIL:
             state = ("unknown", posted_at + span(first_lookup), "lookup", ENDED, resends)
         elif resends < MAX_RESENDS:
             state = ("waiting", at, "retry", ENDED, resends + 1)

@@ -1,18 +1,19 @@
 """One thread with one connection, and the hand-over between it and the loop.
 
-Jobs of the same moment share one transaction and one fsync (group commit); each has a savepoint, so that a job that
-fails takes back its own rows only.  Answers go back after the commit, all in one call into the loop.  When the file
-cannot be written every waiting job fails with SpoolUnavailable; after an I/O error the file is opened and checked
-again before anything else is committed.
+Jobs of the same moment share one transaction and one fsync (group commit); what only reads is answered before the
+others write.  A job that fails takes back its own rows only.  Answers go back after the commit, all in one call into
+the loop.  When the file cannot be written every waiting job fails with SpoolUnavailable; after an I/O error the file is
+opened and checked again before anything else is committed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 import apsw
@@ -47,6 +48,8 @@ _STORAGE = (*_BROKEN, *_PASSING)
 class Task(Protocol):
     """A job as the thread sees it, whatever its answer is."""
 
+    reads: bool  # it changes nothing
+
     def run(self, connection: apsw.Connection) -> None: ...
 
     def fail(self, error: Exception) -> None: ...
@@ -55,15 +58,17 @@ class Task(Protocol):
 
 
 class Job(Generic[T]):
-    def __init__(self, call: Callable[[apsw.Connection], T], future: asyncio.Future[T]) -> None:
+    __slots__ = ("_answer", "_call", "_error", "_future", "reads")
+
+    def __init__(self, call: Callable[[apsw.Connection], T], future: asyncio.Future[T], *, reads: bool) -> None:
+        self.reads = reads
         self._call = call
         self._future = future
-        self._answers: list[T] = []
         self._error: Exception | None = None
 
     def run(self, connection: apsw.Connection) -> None:
         """In the thread: keeps the answer until the commit."""
-        self._answers = [self._call(connection)]
+        self._answer = self._call(connection)
 
     def fail(self, error: Exception) -> None:
         """In the thread: this is the answer."""
@@ -76,22 +81,21 @@ class Job(Generic[T]):
         if self._error is not None:
             self._future.set_exception(self._error)
         else:
-            self._future.set_result(self._answers[0])
+            self._future.set_result(self._answer)
 
 
 class Clerk:
-    """`connect` opens the file anew, and checks it, after an I/O error.  `begin` opens a transaction."""
+    """`connect` opens the file anew, and checks it, after an I/O error.  `batch` bounds the jobs of a transaction."""
 
-    def __init__(self, name: str, connect: Callable[[], apsw.Connection], *, begin: str, batch: int = BATCH) -> None:
+    def __init__(self, name: str, connect: Callable[[], apsw.Connection], *, batch: int = BATCH) -> None:
         self._name = name
         self._connect = connect
-        self._begin = begin
         self._batch = batch
-        self._jobs: deque[Task] = deque()
-        self._bell = threading.Event()
+        self._asked: list[Task] = []  # in this turn of the loop
+        self._turns: queue.SimpleQueue[list[Task]] = queue.SimpleQueue()  # [] wakes the thread to its end
         self._open = False
         self._connection: apsw.Connection | None = None
-        self._failed = False
+        self._failed: set[str] = set()  # kinds of transactions, by how they begin
         self._retry_at = 0.0
 
     def start(self, connection: apsw.Connection) -> None:
@@ -103,36 +107,54 @@ class Clerk:
         # A daemon thread: an interpreter that ends without `stop` loses no more than a kill would.
         threading.Thread(target=self._run, name=self._name, daemon=True).start()
 
-    async def ask(self, call: Callable[[apsw.Connection], T]) -> T:
-        """What `call` answers, after the commit.  It runs even if the caller is cancelled while he waits."""
+    def ask(self, call: Callable[[apsw.Connection], T], *, reads: bool = False) -> asyncio.Future[T]:
+        """What `call` answers, after the commit.  It runs even if the caller is cancelled while he waits.
+
+        `call` may run twice, the first time in vain: it changes the file and nothing else, with `reads` not even that.
+        """
         if not self._open:
             raise SpoolUnavailable("the spool is closed")
         future: asyncio.Future[T] = self._loop.create_future()
-        self._jobs.append(Job(call, future))
-        self._bell.set()
-        return await future
+        if not self._asked:
+            # At the end of the loop's turn: a thread that wakes for the first job commits it alone.
+            self._loop.call_soon(self._hand_over)
+        self._asked.append(Job(call, future, reads=reads))
+        return future
 
     async def stop(self) -> None:
         """Takes no more jobs; returns when all that were taken are answered and the file is closed."""
         if self._open:
             self._open = False
-            self._bell.set()
+            self._hand_over()
             await self._ended.wait()
 
+    def _hand_over(self) -> None:
+        asked, self._asked = self._asked, []
+        self._turns.put(asked)
+
     def _run(self) -> None:
-        while self._open or self._jobs:
-            self._bell.wait()
-            # Cleared before the deque is read: a job that comes after rings again.
-            self._bell.clear()
-            while self._jobs:
-                self._serve([self._jobs.popleft() for _ in range(min(len(self._jobs), self._batch))])
+        while self._open or not self._turns.empty():
+            jobs = self._turns.get()
+            while len(jobs) < self._batch and not self._turns.empty():
+                jobs += self._turns.get()
+            for first in range(0, len(jobs), self._batch):
+                self._serve(jobs[first : first + self._batch])
         self._drop_connection()
         self._to_loop(self._ended.set)
 
     def _serve(self, jobs: Sequence[Task]) -> None:
+        """Reads first: they wait for no disk, and what they lead to may share the next commit."""
+        reads = [job for job in jobs if job.reads]
+        writes = [job for job in jobs if not job.reads]
+        if reads:
+            self._transact("BEGIN", reads)
+        if writes:
+            self._transact("BEGIN IMMEDIATE", writes)
+
+    def _transact(self, begin: str, jobs: Sequence[Task]) -> None:
         error: Exception | None = None
         try:
-            self._commit(jobs)
+            self._commit(begin, jobs)
         except _STORAGE as failed:
             error = SpoolUnavailable(f"{type(failed).__name__}: {failed}")
             self._take_back(failed)
@@ -142,26 +164,23 @@ class Clerk:
         if error is not None:
             for job in jobs:
                 job.fail(error)
-        self._to_loop(lambda: _hand_back(jobs))
-        self._tell(error)
+        self._to_loop(partial(_hand_back, jobs))
+        self._tell(begin, error)
 
-    def _commit(self, jobs: Sequence[Task]) -> None:
+    def _commit(self, begin: str, jobs: Sequence[Task]) -> None:
         connection = self._connected()
-        connection.execute(self._begin)
-        for job in jobs:
-            self._run_one(connection, job)
-        connection.execute("COMMIT")
-
-    def _run_one(self, connection: apsw.Connection, job: Task) -> None:
-        connection.execute("SAVEPOINT job")
+        connection.execute(begin)
         try:
-            job.run(connection)
+            for job in jobs:
+                job.run(connection)
         except _STORAGE:
             raise
-        except Exception as error:  # a fault of this job alone, whatever it is, belongs to its caller
-            job.fail(error)
-            connection.execute("ROLLBACK TO job")
-        connection.execute("RELEASE job")
+        except Exception:  # of one of them, which is found by running each apart: that is dear, and almost never needed
+            connection.execute("ROLLBACK")
+            connection.execute(begin)
+            for job in jobs:
+                _run_apart(connection, job)
+        connection.execute("COMMIT")
 
     def _connected(self) -> apsw.Connection:
         if self._connection is None:
@@ -195,11 +214,15 @@ class Clerk:
         except apsw.Error:
             return  # closing tidies the log up, which needs a disk that works; the next to open the file does it
 
-    def _tell(self, error: Exception | None) -> None:
-        """One event when it begins to fail, one when it works again."""
-        if (error is not None) == self._failed:
+    def _tell(self, begin: str, error: Exception | None) -> None:
+        """One event when it begins to fail, one when all works again: a full disk can still be read."""
+        before = bool(self._failed)
+        if error is not None:
+            self._failed.add(begin)
+        else:
+            self._failed.discard(begin)
+        if bool(self._failed) == before:
             return
-        self._failed = error is not None
         try:
             if error is not None:
                 emit("spool.failed", error=str(error) or repr(error), thread=self._name)
@@ -213,6 +236,19 @@ class Clerk:
             self._loop.call_soon_threadsafe(call)
         except RuntimeError:
             return  # the loop is gone, and with it everybody who waited
+
+
+def _run_apart(connection: apsw.Connection, job: Task) -> None:
+    """A job that fails takes back its own rows only."""
+    connection.execute("SAVEPOINT job")
+    try:
+        job.run(connection)
+    except _STORAGE:
+        raise
+    except Exception as error:  # a fault of this job alone, whatever it is, belongs to its caller
+        job.fail(error)
+        connection.execute("ROLLBACK TO job")
+    connection.execute("RELEASE job")
 
 
 def _hand_back(jobs: Sequence[Task]) -> None:

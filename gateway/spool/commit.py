@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 import apsw
 
 from gateway.core.model import Confirmation, Conversation, Fate
-from gateway.core.work import Plan, Writes
+from gateway.core.work import Delivery, Plan, Writes
 from gateway.ports import Committed
 from gateway.spool import media, questions
 from gateway.spool.accept import enter
-from gateway.spool.due import heads
+from gateway.spool.due import head
 from gateway.spool.moves import apply_move
 from gateway.spool.rows import conversation_row, delivery_row, message_row, one, stamp
 
-_PLANNED = "SELECT planned_at FROM inbound WHERE id = ?"
-_MARK = "UPDATE inbound SET planned_at = ?, parked = ?, note = ?, lease_until = NULL WHERE id = ?"
-_UNLEASE = "UPDATE inbound SET lease_until = NULL WHERE id = ?"
+_MARK = """
+UPDATE inbound SET planned_at = ?, parked = ?, note = ?, lease_until = NULL WHERE id = ? AND planned_at IS NULL
+"""
+_UNLEASE = "UPDATE inbound SET lease_until = NULL WHERE id = ? AND planned_at IS NULL"
 _MESSAGE = """
 INSERT INTO message (id, inbound, kind, sender, recipient, phone, person, conversation, subject, text, cut, rule,
   at, report_to, notify, orcpt, envid, message_id, klass) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
@@ -28,8 +29,8 @@ INSERT INTO message (id, inbound, kind, sender, recipient, phone, person, conver
 _DELIVERY = """
 INSERT INTO delivery (id, message, kind, courier, lane, number, "to", phone, person, sender, segments, fate,
   reason, priority, due_at, expires_at, attempt, posted_at, lookups, resends, remote_id, code, note, bounce,
-  conversational, released, ways, parcel, data, lifetime) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
-  ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
+  conversational, released, ways, parcel, data, lifetime, lease_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?,
+  ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING
 """
 # By the unique index of (sender, phone, job).
 _SAME_JOB = "SELECT id FROM conversation WHERE sender = ? AND phone = ? AND job = ?"
@@ -51,9 +52,12 @@ ON CONFLICT (id) DO UPDATE SET
   texted_at = nullif(max(coalesce(excluded.texted_at, 0), coalesce(texted_at, 0)), 0),
   heard_at = iif(excluded.heard_at IS NULL AND closes_at <= ? AND excluded.closes_at > closes_at, NULL,
     nullif(max(coalesce(excluded.heard_at, 0), coalesce(heard_at, 0)), 0))
+ON CONFLICT (sender, phone, job) DO NOTHING
 """.replace(
     "OLDER",
-    """(iif(sender = '', coalesce(excluded.heard_at < heard_at, 0), excluded.message_id <> message_id
+    # Without the look for the bare words most of the time would go into parsing fifty ids, five times over.
+    """(iif(sender = '', coalesce(excluded.heard_at < heard_at, 0), instr("references", json_quote(excluded.message_id))
+    AND excluded.message_id <> message_id
     AND excluded.message_id IN (SELECT value FROM json_each(conversation."references"))
     AND message_id NOT IN (SELECT value FROM json_each(excluded."references"))))""",
 )
@@ -69,46 +73,42 @@ _PULSE = "INSERT INTO pulse (id, at) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SE
 class Applied:
     """What a set of writes touched."""
 
-    lanes: tuple[str, ...]  # of new and moved deliveries: their heads may be free now
+    lanes: Mapping[str, Delivery | None]  # the new head of each, leased already; None = an old one may be free now
     moved: tuple[str, ...]  # deliveries whose fate a move changed
     doubled: tuple[tuple[str, str, str], ...]  # see ports.Committed
 
 
 def plan(connection: apsw.Connection, made: Plan, now: datetime, lease_until: int | None) -> Committed:
     """Commits a plan once.  `lease_until` None leases nothing."""
-    row = one(connection, _PLANNED, (made.inbound,))
-    if row is None or row[0] is not None:
-        return Committed(done=False)
     if _overtaken(connection, made.writes.conversations):
         connection.execute(_UNLEASE, (made.inbound,))
-        return Committed(done=False, again=True)
+        return Committed(done=False, again=connection.changes() > 0)
     connection.execute(_MARK, (stamp(now), made.parked, made.note, made.inbound))
-    return _answer(connection, apply(connection, made.writes, made.inbound, now), now, lease_until)
+    if connection.changes() == 0:
+        return Committed(done=False)
+    return _answer(connection, apply(connection, made.writes, made.inbound, now, lease_until), now, lease_until)
 
 
 def write(connection: apsw.Connection, writes: Writes, now: datetime, lease_until: int | None) -> Committed:
     """Commits writes that have no inbound."""
     if _overtaken(connection, writes.conversations):
         return Committed(done=False, again=True)
-    return _answer(connection, apply(connection, writes, "", now), now, lease_until)
+    return _answer(connection, apply(connection, writes, "", now, lease_until), now, lease_until)
 
 
-def apply(connection: apsw.Connection, writes: Writes, inbound: str, now: datetime) -> Applied:
+def apply(connection: apsw.Connection, writes: Writes, inbound: str, now: datetime, lease_until: int | None) -> Applied:
     """Adds what is new, replaces conversations and questions, moves fates.
 
     A conversation whose job has another one is left out.
     """
     for message in writes.messages:
         connection.execute(_MESSAGE, message_row(message))
-    lanes: dict[str, None] = {}  # a set that keeps the order
+    lanes: dict[str, Delivery | None] = {}
     for delivery in writes.deliveries:
-        connection.execute(_DELIVERY, delivery_row(delivery))
-        if delivery.fate is Fate.WAITING and delivery.due_at <= now:
-            lanes[delivery.lane] = None
+        _add(connection, delivery, lanes, now, None if writes.moves else lease_until)
     enter(connection, writes.consents)
     for conversation in writes.conversations:
-        if not _overtaken(connection, (conversation,)):
-            connection.execute(_CONVERSE, (*conversation_row(conversation), stamp(now)))
+        connection.execute(_CONVERSE, (*conversation_row(conversation), stamp(now)))
     for question in writes.questions:
         questions.keep(connection, question)
     for file in writes.media:
@@ -118,10 +118,28 @@ def apply(connection: apsw.Connection, writes: Writes, inbound: str, now: dateti
     did = [apply_move(connection, move, inbound, now) for move in writes.moves]
     lanes.update(dict.fromkeys(d.lane for d in did if d.touched))
     return Applied(
-        lanes=tuple(lanes),
+        lanes=lanes,
         moved=tuple(move.delivery for move, d in zip(writes.moves, did, strict=True) if d.changed),
         doubled=tuple(told for d in did for told in d.doubled),
     )
+
+
+def _add(
+    connection: apsw.Connection,
+    delivery: Delivery,
+    lanes: dict[str, Delivery | None],
+    now: datetime,
+    lease_until: int | None,
+) -> None:
+    """Keeps a delivery, and notes its lane where it may go at once."""
+    due = delivery.fate is Fate.WAITING and delivery.due_at <= now
+    # The first of a lane of its own is the head: it is leased as it comes, not sought, read and written again.
+    first = due and lease_until is not None and delivery.lane == f"mail|{delivery.id}"
+    connection.execute(_DELIVERY, (*delivery_row(delivery), lease_until if first else None))
+    if first and connection.changes():
+        lanes[delivery.lane] = delivery
+    elif due:
+        lanes.setdefault(delivery.lane, None)
 
 
 def confirm(connection: apsw.Connection, confirmation: Confirmation) -> None:
@@ -146,5 +164,13 @@ def _other(connection: apsw.Connection, conversation: Conversation) -> bool:
 
 
 def _answer(connection: apsw.Connection, applied: Applied, now: datetime, lease_until: int | None) -> Committed:
-    leased = () if lease_until is None else heads(connection, applied.lanes, now, lease_until)
+    leased = () if lease_until is None else leases(connection, applied.lanes, now, lease_until)
     return Committed(done=True, leased=leased, moved=applied.moved, doubled=applied.doubled)
+
+
+def leases(
+    connection: apsw.Connection, lanes: Mapping[str, Delivery | None], now: datetime, lease_until: int
+) -> tuple[Delivery, ...]:
+    """The heads of these lanes that are in our hands: those that are already, and those that are free and due."""
+    heads = (known or head(connection, lane, now, lease_until) for lane, known in lanes.items())
+    return tuple(one for one in heads if one is not None)

@@ -7,7 +7,7 @@ quiet hours put off holds up nothing, tried before or not: an answer may go all 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 
 import apsw
@@ -29,10 +29,19 @@ _FREE = """
     AND (f.fate = 'sending' OR f.lease_until > :now)
   )
 """
-# delivery_due begins with the number and the priority: each step is one seek to the next pair.
-_PAIR = """
-SELECT number, priority FROM delivery INDEXED BY delivery_due WHERE fate IN ('waiting', 'unknown') AND (number,
-  priority) > (?, ?) ORDER BY number, priority LIMIT 1
+# delivery_due begins with the number and the priority: each step is one seek.  To ask for the next pair in one
+# statement, (number, priority) > (?, ?), would read all that waits for the number.
+_FIRST_NUMBER = """
+SELECT number, priority FROM delivery INDEXED BY delivery_due WHERE fate IN ('waiting', 'unknown') AND number >= ?
+  ORDER BY number, priority LIMIT 1
+"""
+_NEXT_PRIORITY = """
+SELECT number, priority FROM delivery INDEXED BY delivery_due WHERE fate IN ('waiting', 'unknown') AND number = ? AND
+  priority > ? ORDER BY priority LIMIT 1
+"""
+_NEXT_NUMBER = """
+SELECT number, priority FROM delivery INDEXED BY delivery_due WHERE fate IN ('waiting', 'unknown') AND number > ?
+  ORDER BY number, priority LIMIT 1
 """
 _OF_PAIR = """
 SELECT d.priority, d.due_at, d.seq FROM delivery AS d INDEXED BY delivery_due WHERE d.fate IN ('waiting',
@@ -63,10 +72,14 @@ UPDATE delivery INDEXED BY delivery_lane SET due_at = :due FROM delivery AS h WH
 """
 _PUT_OFF = _BEHIND + " AND delivery.due_at < :due"
 _HASTEN = _BEHIND + " AND delivery.due_at > :due"
-# By delivery_due, for one number or for all that begin with "@".
+# By delivery_paused, for one number or for all that begin with "@".
 _RESUME = """
-UPDATE delivery INDEXED BY delivery_due SET due_at = min(due_at, :at) WHERE fate IN ('waiting', 'unknown') AND
-  fate = 'waiting' AND number BETWEEN :first AND :last AND reason = 'paused' RETURNING number
+UPDATE delivery INDEXED BY delivery_paused SET due_at = min(due_at, :at) WHERE fate = 'waiting' AND reason = 'paused'
+  AND number BETWEEN :first AND :last RETURNING number
+"""
+_HASTEN_MAIL = """
+UPDATE delivery SET due_at = :at WHERE seq IN (SELECT seq FROM delivery INDEXED BY delivery_relay WHERE fate = 'waiting'
+  AND reason = 'relay' AND due_at > :at ORDER BY due_at LIMIT :limit)
 """
 MOST_BYTES = 32 << 20  # of mails in one answer; the last one may go over it
 
@@ -105,14 +118,10 @@ def next_due(connection: apsw.Connection, now: datetime) -> datetime | None:
     return moment(min(times)) if times else None
 
 
-def heads(connection: apsw.Connection, lanes: Iterable[str], now: datetime, lease_until: int) -> tuple[Delivery, ...]:
-    """Leases the head of each lane that is free and due."""
-    leased = []
-    for lane in lanes:
-        row = one(connection, _HEAD, {"lane": lane, "now": stamp(now)})
-        if row is not None:
-            leased.append(_lease(connection, row[0], lease_until))
-    return tuple(leased)
+def head(connection: apsw.Connection, lane: str, now: datetime, lease_until: int) -> Delivery | None:
+    """Leases the head of a lane, where it is free and due."""
+    row = one(connection, _HEAD, {"lane": lane, "now": stamp(now)})
+    return None if row is None else _lease(connection, row[0], lease_until)
 
 
 def give_back(
@@ -129,6 +138,12 @@ def resume(connection: apsw.Connection, at: datetime, number: str) -> tuple[str,
     return tuple({row[0] for row in every(connection, _RESUME, bindings)})
 
 
+def hasten_mail(connection: apsw.Connection, at: datetime, limit: int) -> int:
+    """Makes due at `at` what an outage of the relay has put off, the longest due first; how many, at most `limit`."""
+    connection.execute(_HASTEN_MAIL, {"at": stamp(at), "limit": limit})
+    return connection.changes()
+
+
 def put_off_behind(connection: apsw.Connection, head: str, due_at: int) -> None:
     """Lets the further mails of a carrier's text wait as long as the one before them.
 
@@ -143,10 +158,11 @@ def hasten_behind(connection: apsw.Connection, head: str, now: int) -> None:
 
 
 def _pairs(connection: apsw.Connection) -> Iterator[tuple[str, int]]:
-    last: tuple[str, int] = ("", -1)
-    while (row := one(connection, _PAIR, last)) is not None:
-        last = (row[0], row[1])
-        yield last
+    row = one(connection, _FIRST_NUMBER, ("",))
+    while row is not None:
+        number, priority = row
+        yield number, priority
+        row = one(connection, _NEXT_PRIORITY, (number, priority)) or one(connection, _NEXT_NUMBER, (number,))
 
 
 def _lease(connection: apsw.Connection, seq: int, lease_until: int) -> Delivery:

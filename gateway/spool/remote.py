@@ -8,6 +8,8 @@ import apsw
 
 from gateway.spool.rows import one
 
+MAIL = "mail"  # the courier that is no provider
+
 # By the primary key of remote.
 _OWNER = "SELECT delivery FROM remote WHERE courier = ? AND remote_id = ?"
 _BIND = "INSERT INTO remote (courier, remote_id, delivery) VALUES (?, ?, ?)"
@@ -34,7 +36,7 @@ def bind(connection: apsw.Connection, courier: str, remote_id: str, delivery: st
     `known` is the delivery's remote id so far: the first one stays its name, a second is bound beside it: somebody was
     texted twice.  The next hop's answer to a mail is no id (two hosts may say the same) and is not bound, only kept.
     """
-    if courier == "mail":
+    if courier == MAIL:
         connection.execute(_NAME, (remote_id, delivery))
         return Bound()
     of = owner(connection, courier, remote_id)

@@ -30,7 +30,8 @@ T = TypeVar("T")
 
 FLOOR_BYTES = 64 * 1024 * 1024
 LEASE_SECONDS = 60.0
-PURGE_STEP = 500  # rows of each kind between two commits, so that accepting never waits long
+HASTEN_STEP = 500  # rows between two commits, so that accepting never waits long
+PURGE_STEP = 100  # rows of each kind between two commits, so that accepting never waits long
 
 
 class SqliteSpool:
@@ -53,10 +54,11 @@ class SqliteSpool:
         self._ended = purge.Ended()  # belongs to the reading thread
         self._errand = asyncio.Lock()  # one backup or check at a time
         self._closing = threading.Event()  # ends them
+        self.moved = 0  # commits that may have changed a consent or a confirmation
         self._full = False  # whether the disk was under the floor at the last accept
-        self._writer = Clerk("spool", lambda: database.connect(path, check=True), begin="BEGIN IMMEDIATE")
+        self._writer = Clerk("spool", lambda: database.connect(path, check=True))
         # A view of its own for each reader: jobs do not share a transaction.
-        self._reader = Clerk("views", lambda: database.connect_reader(path), begin="BEGIN", batch=1)
+        self._reader = Clerk("views", lambda: database.connect_reader(path), batch=1)
 
     async def open(self) -> None:
         """Opens the file, making or upgrading it.
@@ -81,7 +83,9 @@ class SqliteSpool:
         self, inbound: Inbound, prints: Sequence[Fingerprint] = (), consents: Sequence[Consent] = ()
     ) -> Stored:
         """See ports.Spool.  SpoolUnavailable too while less than `floor_bytes` of the disk are free."""
-        return await self._write(lambda connection: self._accept(connection, inbound, prints, consents))
+        return await self._write(
+            lambda connection: self._accept(connection, inbound, prints, consents), moves=bool(consents)
+        )
 
     async def unplanned(self, limit: int) -> list[Inbound]:
         """See ports.Spool."""
@@ -100,19 +104,25 @@ class SqliteSpool:
     async def gather(self, needs: Needs) -> Facts:
         """See ports.Spool."""
         now = self._clock.now()
-        return await self._write(lambda connection: gather.gather(connection, needs, now, self._timezone))
+        return await self._read(lambda connection: gather.gather(connection, needs, now, self._timezone))
 
-    async def plan(self, plan: Plan, lease: bool = True) -> Committed:
+    async def plan(self, plan: Plan, lease: bool = True, starts: Mapping[str, int] | None = None) -> Committed:
         """See ports.Spool.  `again`: a conversation on the same job was opened since the facts were read."""
         now = self._clock.now()
         until = self._until(now) if lease else None
-        return await self._write(lambda connection: commit.plan(connection, plan, now, until))
+        if until is None or not starts:
+            return await self._write(
+                lambda connection: commit.plan(connection, plan, now, until), moves=_moves(plan.writes)
+            )
+        return await self._write(
+            lambda connection: attempt.plan_and_start(connection, plan, starts, now, until), moves=_moves(plan.writes)
+        )
 
     async def write(self, writes: Writes, lease: bool = True) -> Committed:
         """See ports.Spool.  `again` as for `plan`."""
         now = self._clock.now()
         until = self._until(now) if lease else None
-        return await self._write(lambda connection: commit.write(connection, writes, now, until))
+        return await self._write(lambda connection: commit.write(connection, writes, now, until), moves=_moves(writes))
 
     async def due(self, now: datetime, limit: int, not_numbers: frozenset[str] = frozenset()) -> list[Delivery]:
         """See ports.Spool.  "mail" among `not_numbers` leaves what has no number alone."""
@@ -122,7 +132,7 @@ class SqliteSpool:
     async def next_due(self) -> datetime | None:
         """See ports.Spool.  What stands behind another one of its lane is left out too."""
         now = self._clock.now()
-        return await self._write(lambda connection: due.next_due(connection, now))
+        return await self._read(lambda connection: due.next_due(connection, now))
 
     async def start(self, delivery: Delivery, now: datetime, ledger: int, budget: Budget | None) -> Started:
         """See ports.Spool.  What is not leased is stale."""
@@ -139,7 +149,9 @@ class SqliteSpool:
         """
         now = self._clock.now()
         until = self._until(now) if lease else None
-        return await self._write(lambda connection: attempt.settle(connection, settlement, now, until))
+        return await self._write(
+            lambda connection: attempt.settle(connection, settlement, now, until), moves=_moves(settlement.writes)
+        )
 
     async def recover(
         self, now: datetime, first_lookup: timedelta = timedelta(seconds=20), *, until: datetime | None = None
@@ -154,6 +166,13 @@ class SqliteSpool:
     async def resume(self, at: datetime, number: str = "") -> tuple[str, ...]:
         """See ports.Spool."""
         return await self._write(lambda connection: due.resume(connection, at, number))
+
+    async def hasten_mail(self, at: datetime) -> int:
+        """See ports.Spool."""
+        count = 0
+        while step := await self._write(lambda connection: due.hasten_mail(connection, at, HASTEN_STEP)):
+            count += step
+        return count
 
     async def set_back(self, by: timedelta) -> int:
         """See ports.Spool."""
@@ -172,11 +191,11 @@ class SqliteSpool:
 
     async def confirm(self, confirmation: Confirmation) -> None:
         """See ports.Spool."""
-        await self._write(lambda connection: commit.confirm(connection, confirmation))
+        await self._write(lambda connection: commit.confirm(connection, confirmation), moves=True)
 
     async def mark(self, name: str) -> datetime | None:
         """See ports.Spool."""
-        return await self._write(lambda connection: marks.mark(connection, name))
+        return await self._read(lambda connection: marks.mark(connection, name))
 
     async def set_mark(self, name: str, at: datetime) -> None:
         """See ports.Spool."""
@@ -185,17 +204,19 @@ class SqliteSpool:
     async def find(self, view: str, **keys: object) -> list[Shown]:
         """See ports.Spool; views.py has the names and keys."""
         now = self._clock.now()
-        return await self._reader.ask(lambda connection: views.find(connection, view, keys, now))
+        return await self._reader.ask(lambda connection: views.find(connection, view, keys, now), reads=True)
 
     async def media(self, token: str) -> MediaFile | None:
         """See ports.Spool."""
         now = self._clock.now()
-        return await self._reader.ask(lambda connection: media.served(connection, token, now))
+        return await self._reader.ask(lambda connection: media.served(connection, token, now), reads=True)
 
     async def sizes(self) -> dict[str, float]:
         """See ports.Spool.  Fates that are ends are counted every five minutes."""
         now = self._clock.now()
-        return await self._reader.ask(lambda connection: purge.sizes(connection, self._path, now, self._ended))
+        return await self._reader.ask(
+            lambda connection: purge.sizes(connection, self._path, now, self._ended), reads=True
+        )
 
     async def backup(self, path: Path) -> int:
         """See ports.Spool.  A file that was left at `path` is replaced; `floor_bytes` of its disk stay free."""
@@ -210,8 +231,20 @@ class SqliteSpool:
         now = self._clock.now()
         await self._write(lambda connection: commit.pulse(connection, now))
 
-    async def _write(self, call: Callable[[apsw.Connection], T]) -> T:
-        return await self._writer.ask(call)
+    def _read(self, call: Callable[[apsw.Connection], T]) -> asyncio.Future[T]:
+        """By the thread that writes: a second connection would read every page anew after each commit."""
+        return self._writer.ask(call, reads=True)
+
+    def _write(self, call: Callable[[apsw.Connection], T], *, moves: bool = False) -> asyncio.Future[T]:
+        answer = self._writer.ask(call)
+        if not moves:
+            return answer
+        answer.add_done_callback(self._count)
+        # Who gives up waiting does not stop the commit: it is counted when it is done.
+        return asyncio.shield(answer)
+
+    def _count(self, done: object) -> None:
+        self.moved += 1
 
     async def _aside(self, call: Callable[[], T]) -> T:
         """What takes minutes, on a thread and a connection of its own."""
@@ -246,3 +279,7 @@ class SqliteSpool:
         if full:
             raise SpoolUnavailable("the disk is nearly full")
         return accept.accept(connection, inbound, prints, consents)
+
+
+def _moves(writes: Writes) -> bool:
+    return bool(writes.consents or writes.confirmations)

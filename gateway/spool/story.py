@@ -53,9 +53,10 @@ SELECT 'confirmation' AS what, at, employee, address, by, works, how, note FROM 
 # Each by the index on what it asks for.
 _MESSAGES_OF_INBOUND = "SELECT id FROM message WHERE inbound = ? ORDER BY seq LIMIT 1000"
 _MESSAGES_OF_PHONE = "SELECT id FROM message WHERE phone = ? ORDER BY seq DESC LIMIT ?"
+# A job that never ends is not walked through for its answers.
 _ANSWERS = """
-SELECT a.id FROM message AS m JOIN message AS a ON a.conversation = m.conversation WHERE m.id = ? AND
-  m.conversation <> '' AND a.conversation <> '' AND a.kind = 'reply' ORDER BY a.seq DESC LIMIT 20
+SELECT id FROM (SELECT seq, id, kind FROM message WHERE conversation = (SELECT conversation FROM message WHERE id = ?)
+  AND conversation <> '' ORDER BY seq DESC LIMIT 1000) AS newest WHERE kind = 'reply' ORDER BY seq DESC LIMIT 20
 """
 _INBOUNDS_OF_PHONE = "SELECT id FROM inbound WHERE phone = ? ORDER BY seq DESC LIMIT ?"
 _OF_CONVERSATION = """

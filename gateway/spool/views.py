@@ -1,6 +1,7 @@
 """Named views for people: rows as dicts, ready for JSON, times as RFC 3339.
 
-    queue          all=False, limit=1000, offset=0     what is unfinished, oldest first; all: newest first
+    queue          all=False, limit=1000, after=""     what is unfinished, oldest first; all: newest first
+    held           sender                              ids of what budget or flood brake hold of a sender
     delivery       id                                  one delivery with its attempts and receipts; [] when not known
     story          id or phone, person="", limit=20    see story.py
     consents       phone=None, limit=1000, offset=0    the ledger in its order
@@ -33,27 +34,41 @@ from gateway.spool.rows import Shown, one, shown
 from gateway.spool.story import delivery, story
 
 LIMIT = 1000
+_LAST = 2**62  # comes after every seq
 
+# What costs nothing has no sender whose budget pays: its mail's sender is shown.
 _QUEUE_COLUMNS = """
 SELECT d.id, d.message, d."to", d.courier, d.fate, d.attempt AS attempts, d.due_at, d.code, d.note, d.kind,
-  coalesce(nullif(d.sender, ''), m.sender, '') AS sender, d.reason, d.expires_at FROM delivery AS d LEFT JOIN message
-  AS m ON m.id = d.message
+  coalesce(nullif(d.sender, ''), m.sender, '') AS sender, d.reason, d.expires_at FROM
 """
-# By delivery_fate; the few unfinished rows are sorted after they were found.  What costs nothing has no sender whose
-# budget pays: its mail's sender is shown.
-_UNFINISHED = (
-    _QUEUE_COLUMNS
-    + " WHERE d.fate IN ('waiting', 'sending', 'unknown', 'held') ORDER BY d.seq LIMIT :limit OFFSET :offset"
+_WITH_MESSAGE = "LEFT JOIN message AS m ON m.id = d.message"
+# By delivery_fate: its rows of each open fate are in order, and the four are merged no further than the page.
+_OPEN = """
+  (
+    SELECT seq FROM delivery WHERE fate = 'waiting' AND seq > :after
+    UNION ALL SELECT seq FROM delivery WHERE fate = 'sending' AND seq > :after
+    UNION ALL SELECT seq FROM delivery WHERE fate = 'unknown' AND seq > :after
+    UNION ALL SELECT seq FROM delivery WHERE fate = 'held' AND seq > :after
+    ORDER BY seq LIMIT :limit
+  ) AS page CROSS JOIN delivery AS d ON d.seq = page.seq
+"""
+_UNFINISHED = _QUEUE_COLUMNS + _OPEN + _WITH_MESSAGE + " ORDER BY d.seq"
+_EVERYTHING = (
+    _QUEUE_COLUMNS + "delivery AS d " + _WITH_MESSAGE + " WHERE d.seq < :before ORDER BY d.seq DESC LIMIT :limit"
 )
-_EVERYTHING = _QUEUE_COLUMNS + " ORDER BY d.seq DESC LIMIT :limit OFFSET :offset"
-# By inbound_parked and inbound_unplanned.
+# By inbound_parked and inbound_unplanned, merged.
 _INBOUNDS = """
-SELECT seq, id, kind, sender, envelope, at, parked FROM inbound WHERE parked <> '' UNION ALL SELECT seq, id, kind,
-  sender, envelope, at, parked FROM inbound WHERE planned_at IS NULL ORDER BY seq LIMIT :limit OFFSET :offset
+SELECT seq, id, kind, sender, envelope, at, parked FROM inbound WHERE parked <> '' AND seq > :after UNION ALL
+  SELECT seq, id, kind, sender, envelope, at, parked FROM inbound WHERE planned_at IS NULL AND seq > :after
+  ORDER BY seq LIMIT :limit
 """
-_COUNT_INBOUNDS = """
-SELECT (SELECT count(*) FROM inbound WHERE parked <> '') + (SELECT count(*) FROM inbound WHERE planned_at IS NULL)
+# By delivery_fate.
+_HELD = """
+SELECT d.id FROM delivery AS d LEFT JOIN message AS m ON m.id = d.message WHERE d.fate = 'held' AND d.reason IN
+  ('budget', 'flood') AND coalesce(nullif(d.sender, ''), m.sender, '') = ? ORDER BY d.seq
 """
+_AFTER = "SELECT seq FROM delivery WHERE id = ?"
+_AFTER_INBOUND = "SELECT seq FROM inbound WHERE id = ?"
 _CONSENTS = """
 SELECT seq, id, brand, phone, at, action, klass, method, evidence, disclosure, recorded_by, raw, number FROM consent
   ORDER BY seq LIMIT :limit OFFSET :offset
@@ -92,16 +107,30 @@ def queue(
     *,
     all: bool = False,  # noqa: A002 (a key of the view)
     limit: int = LIMIT,
-    offset: int = 0,
+    after: str = "",
 ) -> list[Shown]:
-    """Deliveries; before the unfinished ones, the inbounds that have none yet: parked (held) or not yet planned."""
+    """Deliveries; before the unfinished ones, the inbounds that have none yet: parked (held) or not yet planned.
+
+    `after` is the id of the last row of the page before; LookupError where that went meanwhile.
+    """
+    last = one(connection, _AFTER, (after,)) if after else None
     if all:
-        return shown(connection, _EVERYTHING, {"limit": limit, "offset": offset})
-    rows = [_inbound(row) for row in shown(connection, _INBOUNDS, {"limit": limit, "offset": offset})]
-    counted = one(connection, _COUNT_INBOUNDS)
-    before = counted[0] if counted else 0
-    rest = {"limit": limit - len(rows), "offset": max(0, offset - before)}
+        if after and last is None:
+            raise LookupError(f"{after} went meanwhile")
+        return shown(connection, _EVERYTHING, {"limit": limit, "before": last[0] if last else _LAST})
+    rows: list[Shown] = []
+    if last is None:
+        came = one(connection, _AFTER_INBOUND, (after,)) if after else (0,)
+        if came is None:
+            raise LookupError(f"{after} went meanwhile")
+        rows = [_inbound(row) for row in shown(connection, _INBOUNDS, {"limit": limit, "after": came[0]})]
+    rest = {"limit": limit - len(rows), "after": last[0] if last else 0}
     return rows + shown(connection, _UNFINISHED, rest)
+
+
+def held(connection: apsw.Connection, *, sender: str) -> list[Shown]:
+    """What one sender may let go together: the ids alone, as there may be very many."""
+    return shown(connection, _HELD, (sender,))
 
 
 def _inbound(row: Shown) -> Shown:
@@ -167,6 +196,7 @@ def raw(connection: apsw.Connection, *, id: str) -> list[Shown]:  # noqa: A002 (
 
 VIEWS: dict[str, Callable[..., list[Shown]]] = {
     "queue": queue,
+    "held": held,
     "delivery": delivery,
     "story": story,
     "consents": consents,

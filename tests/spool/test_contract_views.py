@@ -60,15 +60,19 @@ async def test_the_queue_is_read_in_pages(spool: Spool) -> None:
     for n in range(2):
         await spool.accept(mail(f"a{n}"))
     await planned(spool, *(delivery(f"m1.{n}.1") for n in range(3)))
-    pages = [await spool.find("queue", limit=2, offset=offset) for offset in (0, 2, 4, 6)]
 
-    assert [[row["id"] for row in page] for page in pages] == [
-        ["a0", "a1"],
-        ["m1.0.1", "m1.1.1"],
-        ["m1.2.1"],
-        [],
-    ]
-    assert [row["id"] for row in await spool.find("queue", limit=3, offset=1)] == ["a1", "m1.0.1", "m1.1.1"]
+    async def after(last: str, limit: int, **keys: bool) -> list[str]:
+        return [row["id"] for row in await spool.find("queue", limit=limit, after=last, **keys)]
+
+    assert await after("", 2) == ["a0", "a1"]
+    assert await after("a0", 3) == ["a1", "m1.0.1", "m1.1.1"]
+    assert await after("a1", 2) == ["m1.0.1", "m1.1.1"]
+    assert await after("m1.1.1", 2) == ["m1.2.1"]
+    assert await after("m1.2.1", 2) == []
+    assert await after("m1.2.1", 1, all=True) == ["m1.1.1"]
+    for everything in (False, True):
+        with pytest.raises(LookupError, match="m7"):
+            await after("m7", 1, all=everything)
 
 
 async def test_ledger_conversations_confirmations_and_usage_are_shown(spool: Spool, clock) -> None:

@@ -11,6 +11,7 @@ import apsw
 import pytest
 from spooled import consent, mail, message
 
+from gateway.core.facts import Facts, Needs
 from gateway.core.work import Plan, Writes
 from gateway.ports import SpoolUnavailable
 from gateway.spool import accept, clerk, database
@@ -117,7 +118,7 @@ async def test_jobs_of_one_moment_share_a_commit(path: Path) -> None:
 
     connection = database.connect(path)
     connection.set_commit_hook(count)
-    writer = clerk.Clerk("test", lambda: connection, begin="BEGIN IMMEDIATE")
+    writer = clerk.Clerk("test", lambda: connection)
     writer.start(connection)
     await asyncio.gather(
         *(writer.ask(lambda c, n=n: accept.accept(c, mail(f"m{n}"), (), ())) for n in range(400))  # type: ignore[misc]
@@ -125,6 +126,45 @@ async def test_jobs_of_one_moment_share_a_commit(path: Path) -> None:
     await writer.stop()
 
     assert commits <= 40
+
+
+async def test_what_is_asked_in_one_turn_of_the_loop_is_one_commit(path: Path) -> None:
+    commits = 0
+
+    def count() -> int:
+        nonlocal commits
+        commits += 1
+        return 0
+
+    connection = database.connect(path)
+    connection.set_commit_hook(count)
+    writer = clerk.Clerk("test", lambda: connection)
+    writer.start(connection)
+    asked = [writer.ask(lambda c, n=n: accept.accept(c, mail(f"m{n}"), (), ())) for n in range(50)]  # type: ignore[misc]
+    await asyncio.gather(*asked)
+    await writer.stop()
+
+    assert commits == 1
+
+
+async def test_what_only_reads_is_answered_while_nothing_can_be_written(
+    faulty: tuple[SqliteSpool, Faulty], capsys: pytest.CaptureFixture[str]
+) -> None:
+    spool, vfs = faulty
+    await spool.accept(mail("m1"))
+    vfs.error = apsw.FullError("disk full")
+    for _ in range(2):
+        kept, facts = await asyncio.gather(
+            spool.accept(mail("m2")), spool.gather(Needs(senders=frozenset({"jobs"}))), return_exceptions=True
+        )
+        assert isinstance(kept, SpoolUnavailable)
+        assert isinstance(facts, Facts)
+    vfs.error = None
+    await spool.accept(mail("m2"))
+
+    assert [i.id for i in await spool.unplanned(9)] == ["m1", "m2"]
+    said = capsys.readouterr().out
+    assert (said.count("spool.failed"), said.count("spool.recovered")) == (1, 1)
 
 
 async def test_a_cancelled_caller_disturbs_nobody(path: Path, clock) -> None:

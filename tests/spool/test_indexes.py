@@ -95,6 +95,9 @@ def a_day(connection: apsw.Connection) -> None:
         views.find(connection, "story", {"id": ident}, NOON)
     for view, keys in (("queue", {}), ("queue", {"all": True}), ("story", {"id": "m1"}), ("story", {"phone": ANN})):
         views.find(connection, view, dict(keys), NOON)
+    views.find(connection, "queue", {"after": "m1.1.1"}, NOON)
+    views.find(connection, "queue", {"after": "m1"}, NOON)
+    views.find(connection, "held", {"sender": "jobs"}, NOON)
     views.find(connection, "raw", {"id": "m1"}, NOON)
     for view in ("consents", "conversations", "questions"):
         views.find(connection, view, {"phone": ANN}, NOON)
