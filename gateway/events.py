@@ -6,15 +6,19 @@ in: fields are named here, and what may hold a number passes `masked`.
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
 import traceback
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter
+
+from gateway.lines import Lines
 
 REGISTRY = CollectorRegistry()
 _TOTAL = Counter("gateway_events_total", "Events by name, see docs/events.md", ["event", "courier"], registry=REGISTRY)
@@ -24,6 +28,8 @@ _DIGITS = re.compile(
     r"|\+\d[\d ()./-]{6,20}\d(?![0-9A-Za-z])"
     r"|(?<![0-9A-Za-z])\d{7,15}(?![0-9A-Za-z])"
 )
+_ZEROS = bytes.maketrans(b"0123456789", b"0" * 10)
+_COURIERS = 1024  # pairs of event and courier whose counter is kept at hand
 
 # name -> (level, what it says); docs/events.md must list the same names
 EVENTS: dict[str, tuple[str, str]] = {
@@ -103,42 +109,69 @@ EVENTS: dict[str, tuple[str, str]] = {
 
 def masked(text: str) -> str:
     """`text` with every phone number reduced to its country digit and last four: +1******4567."""
-    return _DIGITS.sub(_mask, text)
+    return _DIGITS.sub(_mask, text) if "+" in text or _has_digits(text, 4) else text
 
 
 def _masked_address(text: str) -> str:
-    return _RUN.sub(_mask, masked(text))
+    shown = masked(text)
+    return _RUN.sub(_mask, shown) if _has_digits(shown, 7) else shown
+
+
+def _has_digits(text: str, count: int) -> bool:
+    """Whether there are `count` digits in a row: without four no number begins, and to look costs a tenth of a search.
+
+    True as well for what may hold digits other than ASCII's.
+    """
+    return not text.isascii() or b"0" * count in text.encode("ascii").translate(_ZEROS)
 
 
 def _mask(match: re.Match[str]) -> str:
-    digits = re.sub(r"\D", "", match.group())
+    found = match.group()
+    digits = found if found.isdecimal() else _NO_DIGIT.sub("", found)
     if len(digits) == 10:
         digits = "1" + digits
     return f"+{digits[0]}{'*' * (len(digits) - 5)}{digits[-4:]}"
 
 
+_NO_DIGIT = re.compile(r"\D")
 # In an address any long run of digits is a number, whatever stands beside it.
 _ADDRESSES = frozenset({"to", "phone", "recipient", "address", "mail_from", "author", "username"})
 _RUN = re.compile(r"\+?\d{7,15}")
-_MASKED_FIELDS = frozenset(
-    {"to", "phone", "recipient", "address", "note", "reason", "mail_from", "author", "error", "username"}
-)
+_MASKED_FIELDS = _ADDRESSES | {"note", "reason", "error"}
 
 
 def emit(event: str, **fields: Any) -> None:
     """Writes one line and counts one.  The name must be in EVENTS; a field that may hold a phone is masked."""
     level, _ = EVENTS[event]
-    shown = {k: _shown(k, v) for k, v in fields.items()}
-    _TOTAL.labels(event=event, courier=str(fields.get("courier", ""))).inc()
-    getattr(structlog.get_logger("gateway"), level)(event, **shown)
+    _counter(event, str(fields.get("courier", ""))).inc()
+    for name in _MASKED_FIELDS.intersection(fields):
+        value = fields[name]
+        if isinstance(value, str):
+            fields[name] = _masked_address(value) if name in _ADDRESSES else masked(value)
+    getattr(_bound.logger(), level)(event, **fields)
 
 
-def _shown(name: str, value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    if name in _ADDRESSES:
-        return _masked_address(value)
-    return masked(value) if name in _MASKED_FIELDS else value
+@lru_cache(maxsize=_COURIERS)
+def _counter(event: str, courier: str) -> Counter:
+    return _TOTAL.labels(event=event, courier=courier)
+
+
+class _Bound:
+    """The logger of the configuration in force: to make one for each line takes longer than the line."""
+
+    def __init__(self) -> None:
+        self._made: tuple[object, Any] = (None, None)
+
+    def logger(self) -> Any:
+        processors = structlog.get_config()["processors"]
+        known, logger = self._made
+        if known is not processors:
+            logger = structlog.get_logger("gateway").bind()
+            self._made = (processors, logger)
+        return logger
+
+
+_bound = _Bound()
 
 
 def fault(error: BaseException) -> dict[str, str]:
@@ -152,16 +185,19 @@ def setup(stream: Any = None, level: str = "info") -> None:
     """Sends events to `stream` (default stdout) and silences the libraries that log commands and bodies."""
     out = stream or sys.stdout
     tty = bool(getattr(out, "isatty", lambda: False)())
-    renderer: Any = structlog.dev.ConsoleRenderer() if tty else structlog.processors.JSONRenderer()
+    if stream is None and not tty:
+        out = Lines(out)
+    # An encoder made once; what it does not know is shown as it is in Python, as structlog does.
+    encode = json.JSONEncoder(default=repr).encode
+    renderer: Any = structlog.dev.ConsoleRenderer() if tty else lambda logger, method, line: encode(line)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(out),
+        logger_factory=structlog.WriteLoggerFactory(out),
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, force=True)

@@ -29,7 +29,7 @@ from gateway.core.address import (
 )
 from gateway.core.facts import Facts, Needs
 from gateway.core.model import Conversation, Door, Phone, Question, Refusal
-from gateway.core.route import NoWay, Person, Pool, Way, persons, ways
+from gateway.core.route import NoWay, Person, Pool, Way, chooses, persons, ways
 from gateway.core.rules import Rule, Rules, Sender
 
 Texted = ToPhone | ToName | TextAddress | ToConversation
@@ -52,7 +52,7 @@ class Choice:
 
 def wants(targets: Iterable[Target], rules: Rules) -> Needs:
     """The facts that `admit` and `choices` read for these targets."""
-    seen: set[Phone] = set()
+    seen, crowded = set[Phone](), set[Phone]()
     employees: set[str] = set()
     tokens: set[str] = set()
     bounces: set[str] = set()
@@ -62,10 +62,10 @@ def wants(targets: Iterable[Target], rules: Rules) -> Needs:
         match inner:
             case ToPhone() | ToName() | TextAddress():
                 found = persons(inner, rules)
-                for person in found if isinstance(found, tuple) else ():
-                    seen.add(person.phone)
-                    if person.employee:
-                        employees.add(person.employee.name)
+                people = found if isinstance(found, tuple) else ()
+                seen |= {person.phone for person in people}
+                crowded |= {person.phone for person in people if chooses(person, rules)}
+                employees |= {person.employee.name for person in people if person.employee}
             case ToConversation(token=token):
                 tokens.add(token)
             case ToBounce(token=token):
@@ -76,7 +76,7 @@ def wants(targets: Iterable[Target], rules: Rules) -> Needs:
                 seen.add(phone)
     return Needs(
         phones=frozenset(seen),
-        threads=frozenset(seen),
+        threads=frozenset(crowded),
         tokens=frozenset(tokens),
         bounces=frozenset(bounces),
         employees=frozenset(employees),
@@ -117,16 +117,16 @@ def choose(
     vouched = sender is not None and sender.vouches and not answering
     klass = rule.klass if rule and rule.klass and not answering else "informational"
     consent = policy.label(person.phone, state, rules, answering=heard, vouched=vouched)
-    bare = Choice(person=person, consent=consent, conversation=talk, answering=answering)
     # What no consent can mend is said first.
     unpayable = policy.unpayable(person.phone, rules) if person.employee is None else None
     no = unpayable or policy.forbids(person.phone, state, rules, answering=heard, klass=klass, vouched=vouched)
+    bare = Choice(person=person, consent=consent, conversation=talk, answering=answering)
     if no is not None:
         return replace(bare, refused=_no(no.code, f"{_who(person)} {no.why}: {no.remedy}"))
     pool = Pool(
         wanted=rule.numbers if rule else (),
         busy=_busy(person.phone, talk, facts, now),
-        barred=frozenset(n.name for n in rules.numbers if policy.barred(n, state) is not None),
+        barred=frozenset(n.name for n in rules.numbers if n.phone in state.blocked),
     )
     found = ways(
         person,
@@ -144,8 +144,8 @@ def choose(
 
 def _busy(phone: Phone, talk: Conversation | None, facts: Facts, now: datetime) -> frozenset[str]:
     """The numbers on which the phone has another open conversation."""
-    own = talk.id if talk else ""
-    return frozenset(c.number for c in facts.conversations if c.phone == phone and c.closes_at > now and c.id != own)
+    others = (c for c in facts.conversations if talk is None or c.id != talk.id)
+    return frozenset(c.number for c in others if c.phone == phone and c.closes_at > now)
 
 
 def choices(

@@ -53,6 +53,8 @@ def arrived(
 
 def entered(facts: Facts, entries: tuple[Consent, ...]) -> Facts:
     """The facts as what came in leaves them; the door may have made the entry of a keyword already."""
+    if not entries:
+        return facts
     consents = dict(facts.consents)
     for entry in entries:
         known = consents.get(entry.phone, ())
@@ -64,10 +66,10 @@ def entered(facts: Facts, entries: tuple[Consent, ...]) -> Facts:
 def _mailed(heard: Heard, facts: Facts, rules: Rules, now: datetime, tokens: Iterator[str], asks: Writes) -> Writes:
     """The reply mail; it waits for the answer where the person has been asked which job is meant."""
     question = asks.questions[0] if asks.questions else None
-    notes = _BETWEEN.join((*reply.left_out(heard), *heard.notes)) if question else ""
+    made = reply.message(heard, rules, now)
     if question is not None:
+        made = replace(made, cut=_BETWEEN.join((*reply.left_out(heard), *heard.notes)))
         heard = replace(heard, notes=(*heard.notes, "[The person was asked by text which job is meant.]"))
-    made = replace(reply.message(heard, rules, now), cut=notes)
     mail = reply.delivery(made, heard, facts, rules, now, next(tokens))
     if question is not None:
         mail, question = ask.waiting(mail, question, now)
@@ -115,6 +117,8 @@ def _texted_back(heard: Heard, facts: Facts, rules: Rules, now: datetime) -> tup
     found = respond.fitting(heard.intent, number, heard.inbound.at, rules)
     texts, note = respond.answered(heard.inbound, heard.intent, found, heard.talk, number, facts, rules, now)
     confirmed = respond.confirmation(heard.inbound, heard.intent, heard.talk, number, facts, rules, now)
+    if found is None and not note:
+        return heard, texts.joined(confirmed)
     notes = (*heard.notes, note) if note else heard.notes
     return replace(heard, found=found, notes=notes), texts.joined(confirmed)
 

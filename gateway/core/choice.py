@@ -15,6 +15,8 @@ def chosen(rules: Rules, sender: str, recipient: str, subject: str) -> Rule | No
     `sender` is the name of the [[sender]], `recipient` the envelope address as the client wrote it: globs in `to` are
     held against all of it and against what stands before its @.  Case makes no difference.
     """
+    if not rules.rules:
+        return None
     address = recipient.lower()
     places = (address, address.rpartition("@")[0])
     line = subject[:_MOST].lower()

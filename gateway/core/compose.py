@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from email.header import Header
 from email.utils import format_datetime
+from functools import lru_cache
 
 from gateway.core import plain
 from gateway.core.model import Picture
@@ -29,6 +30,7 @@ _VALUE_CHARS = 960  # the same for a field with its name
 LOOP_HEADER = "X-Gateway-Loop"
 _EXTRA = re.compile(r"X-[A-Za-z0-9-]{1,60}", re.IGNORECASE)
 _KIND = re.compile(r"(?!multipart/|message/)[a-z]{1,20}/[a-z0-9.+-]{1,60}")
+_date = lru_cache(maxsize=8)(format_datetime)  # of whole seconds in UTC, which many mails have in common
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 
 
@@ -189,7 +191,7 @@ def again(subject: str) -> str:
 
 
 def _head(at: datetime, message_id: str, domain: str) -> Fields:
-    return [("Date", format_datetime(at)), ("Message-ID", message_id), (LOOP_HEADER, domain)]
+    return [("Date", _date(at.replace(microsecond=0))), ("Message-ID", message_id), (LOOP_HEADER, domain)]
 
 
 def _machine(
@@ -277,6 +279,8 @@ def _encoded(name: str, words: str) -> str:
 
 
 def _line(text: str) -> str:
+    if text.isprintable() and "  " not in text and text == text.strip(" "):
+        return text  # as most values are; " " is the one white space that is printable
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 

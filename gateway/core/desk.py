@@ -28,6 +28,8 @@ class Desk:
     tokens: Iterator[str]
     pictures: tuple[Picture, ...] = ()  # attached to the mail
     texted: set[Phone] = field(default_factory=set)
+    worded: dict[tuple[object, ...], Words] = field(default_factory=dict)  # by what they depend on: see wording.py
+    _rules: dict[str, Rule | None] = field(default_factory=dict)  # by recipient
     notes: list[str] = field(default_factory=list)  # for recipients from whom no message follows
     count: int = 0
 
@@ -37,7 +39,10 @@ class Desk:
 
     def rule(self, recipient: str) -> Rule | None:
         """The [[rule]] for this mail to that recipient."""
-        return choice.chosen(self.rules, self.mail.sender, recipient, self.reading.subject)
+        if recipient not in self._rules:
+            found = choice.chosen(self.rules, self.mail.sender, recipient, self.reading.subject)
+            self._rules[recipient] = found
+        return self._rules[recipient]
 
     def next_id(self) -> str:
         self.count += 1
@@ -74,22 +79,35 @@ def answers_to(desk: Desk) -> str:
     return next(filter(None, options), "")
 
 
-def message_to(recipient: Recipient, one: Choice | None, desk: Desk) -> Message:
-    """A message to one person, or to nobody known, without its words."""
+def message_to(
+    recipient: Recipient,
+    one: Choice | None,
+    desk: Desk,
+    *,
+    ident: str = "",
+    conversation: str = "",
+    words: Words | None = None,
+    route: str = "",
+) -> Message:
+    """A message to one person, or to nobody known.
+
+    `ident` "" is the next of this mail; `route` is the rule that chose its way, where that is not `one`'s.
+    """
     person = one.person if one else None
     rule = desk.rule(recipient.address) if one and not one.answering else None
     return Message(
-        id=desk.next_id(),
+        id=ident or desk.next_id(),
         inbound=desk.mail.id,
         kind=Kind.TEXT,
         sender=desk.mail.sender,
         recipient=recipient.address,
         phone=person.phone if person else None,
         person=person.employee.name if person and person.employee else "",
-        conversation="",
+        conversation=conversation,
         subject=desk.reading.subject,
-        text="",
-        rule=one.rule if one else "",
+        text=words.text if words else "",
+        cut=words.cut if words else "",
+        rule=route or (one.rule if one else ""),
         at=desk.now,
         report_to=told_of(desk.mail, desk.rules),
         notify=recipient.notify,
@@ -111,11 +129,9 @@ def refused(
     ident: str = "",
 ) -> Writes:
     """A recipient that policy or the mail itself refuses: a visible end, and a report."""
-    message = message_to(recipient, one, desk)
+    message = message_to(recipient, one, desk, words=words)
     if ident:
         message = replace(message, id=ident)
-    if words is not None:
-        message = replace(message, text=words.text, cut=words.cut)
     ended = closed(message, Fate.REFUSED, why, code, desk.now)
     told = dsn.failure(message, why, code, Fate.REFUSED, desk.rules, desk.now)
     return Writes(messages=(message,), deliveries=(ended,)).joined(told)

@@ -32,6 +32,8 @@ class Needs:
 
     def joined(self, other: Needs) -> Needs:
         """Both sets of keys; the fresh tokens add up."""
+        if other is NOTHING or self is NOTHING:
+            return self if other is NOTHING else other
         return Needs(
             phones=self.phones | other.phones,
             keys=self.keys | other.keys,
@@ -50,6 +52,9 @@ class Needs:
             floods=self.floods | other.floods,
             fresh=self.fresh + other.fresh,
         )
+
+
+NOTHING = Needs()  # the one that most often is joined: it costs nothing where it is this one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from gateway.core import admit, another
-from gateway.core.facts import Facts, Needs
+from gateway.core.facts import NOTHING, Facts, Needs
 from gateway.core.rules import Rules
 from gateway.core.work import Delivery
 
 
 def further(facts: Facts, wanted: Needs, rules: Rules) -> Needs:
     """The keys that `facts`, the answer to `wanted`, lead to; no keys where all of it was asked for already."""
-    more = admit.followed(facts, rules) if wanted.tokens or wanted.questions else Needs()
-    more = more.joined(_waiting(facts)).joined(_texted(facts, wanted)).joined(_spoken(facts, wanted))
+    more = admit.followed(facts, rules) if wanted.tokens or wanted.questions else NOTHING
+    more = more.joined(_waiting(facts)) if facts.questions else more
+    more = more.joined(_texted(facts, wanted)) if facts.by_bounce else more
+    more = more.joined(_spoken(facts, wanted)) if wanted.spoken else more
+    if more is NOTHING:
+        return more
     new = (
         more.phones - wanted.phones,
         more.employees - wanted.employees,
@@ -20,7 +24,7 @@ def further(facts: Facts, wanted: Needs, rules: Rules) -> Needs:
         more.asked - wanted.asked,
         more.said - wanted.said,
     )
-    return more if any(new) else Needs()
+    return more if any(new) else NOTHING
 
 
 def _waiting(facts: Facts) -> Needs:

@@ -16,11 +16,13 @@ _EXTENSION = "\f^{}\\[~]|€"
 _ALPHABET = frozenset(_BASIC + _EXTENSION)
 _ESCAPED = re.compile(f"[{re.escape(_EXTENSION)}]")
 _ESC = "\x1b"
+_SINGLE = "".join(c for c in _BASIC if c.isascii()).encode()  # ASCII of one septet each
 
 _GSM_ALONE, _GSM_CHAINED = 160, 153  # septets; a chained part gives six octets to its header
 _UCS_ALONE, _UCS_CHAINED = 70, 67  # UTF-16 code units
 
 _DOTS = "..."
+_TO_SPACE = re.compile(r"(?s).*\s")
 _JOINS = re.compile("[\u0300-\u036f\u200d\u20d0-\u20ff\ufe00-\ufe0f\U0001f3fb-\U0001f3ff]")  # never begin a part
 
 
@@ -45,7 +47,14 @@ def segments(text: str) -> int:
     GSM-7 holds 160 septets alone and 153 in a chain, UCS-2 70 and 67 units; a pair (escape and character, or two
     surrogates) is never split.  Every str has an answer; "" is one part.  CR and LF count one each.
     """
+    if _single(text):
+        return 1 if len(text) <= _GSM_ALONE else -(-len(text) // _GSM_CHAINED)
     return len(parts(text))
+
+
+def _single(text: str) -> bool:
+    """Whether every character is ASCII and one septet, as in nearly every text: then the length says all."""
+    return text.isascii() and not text.encode("ascii").translate(None, _SINGLE)
 
 
 def parts(text: str) -> tuple[int, ...]:
@@ -90,6 +99,8 @@ def shorten(text: str, max_segments: int) -> str:
     if segments(text) <= most:
         return text
     low, high = 0, min(len(text), most * _GSM_ALONE)
+    if _single(text):
+        low = high = (_GSM_ALONE if most == 1 else most * _GSM_CHAINED) - len(_DOTS)
     while low < high:
         middle = (low + high + 1) // 2
         if segments(text[:middle] + _DOTS) <= most:
@@ -98,7 +109,7 @@ def shorten(text: str, max_segments: int) -> str:
             high = middle - 1
     kept = text[:low]
     if not text[low].isspace():
-        words = re.match(r"(?s).*\s", kept)
+        words = _TO_SPACE.match(kept)
         kept = words.group() if words and words.group().strip() else _whole(text, low)
     return kept.rstrip() + _DOTS
 
@@ -116,7 +127,7 @@ def transliterate(text: str) -> str:
     Quotes, dashes, dots, bullets, spaces (one each), fractions, ligatures and full-width letters change; zero-width
     characters and controls go; what GSM-7 has, letters with accents and emoji stay.  Twice is the same as once.
     """
-    if text.isascii() and text.isprintable() and "`" not in text:
+    if text.isascii() and not text.encode("ascii").translate(None, _STAYS):
         return text
     return _AFTER_DIGIT.sub(" ", text).translate(_TABLE)
 
@@ -198,3 +209,4 @@ def _table() -> dict[int, str]:
 
 
 _TABLE = _table()
+_STAYS = bytes(code for code in range(128) if code not in _TABLE)

@@ -24,7 +24,7 @@ from gateway.core.address import (
     ToPreview,
 )
 from gateway.core.admit import wants
-from gateway.core.facts import Needs
+from gateway.core.facts import NOTHING, Needs
 from gateway.core.keyword import Keyword, texted
 from gateway.core.model import Door, InboundHook, InboundMail, Phone, Reading, Recipient, StatusIn, TextIn, Unreadable
 from gateway.core.rules import Rule, Rules
@@ -222,6 +222,8 @@ def job(reading: Reading, rule: Rule | None = None) -> str:
 
 def bare_subject(subject: str) -> str:
     """`subject` without Re: and Fwd: in front."""
+    if ":" not in subject:
+        return subject.strip()
     return _AGAIN.sub("", subject).strip()
 
 
@@ -230,14 +232,17 @@ def needs(
 ) -> Needs:
     """Everything that `plan.make` reads.  The phones behind r- and b- tokens follow from `admit.followed`."""
     wanted = wants([i.target for i in intents if isinstance(i, SendText | Preview | ReplyByMail)], rules)
-    files = 0
+    more, files = NOTHING, 0
     if isinstance(inbound, InboundMail) and isinstance(reading, Reading):
-        wanted = wanted.joined(_needs_of_texts(intents, wanted, inbound, reading, rules))
+        more = _needs_of_texts(intents, wanted, inbound, reading, rules)
         files = min(reading.pictures, FILES)
     for intent in intents:
-        wanted = wanted.joined(_needs_of(intent, inbound, rules))
+        more = more.joined(_needs_of(intent, inbound, rules))
+    wanted = wanted.joined(more)
     alarmed = frozenset(e.name for to in rules.alarm_to if (e := rules.employee_at(to)))
-    fresh = 8 + (11 + files) * len(wanted.phones | wanted.tokens) + rules.alarm_texts * len(intents)
+    # Of a person who is texted: a conversation, the mails that bring the text to a carrier, and the files.
+    others, each = (0, 1 + rules.text.max_segments) if all(isinstance(i, SendText) for i in intents) else (8, 11)
+    fresh = others + (each + files) * len(wanted.phones | wanted.tokens) + rules.alarm_texts * len(intents)
     return wanted.joined(Needs(employees=alarmed, fresh=fresh))
 
 
@@ -249,12 +254,13 @@ def _needs_of_texts(
     for intent in intents:
         if isinstance(intent, SendText | Preview):
             rule = choice.chosen(rules, mail.sender, intent.recipient.address, reading.subject)
-            phones = wants([intent.target], rules).phones
+            phones = wanted.phones if len(intents) == 1 else wants([intent.target], rules).phones
             keys |= {(mail.sender, phone, job(reading, rule)) for phone in phones}
+    customers = [phone for phone in wanted.phones if rules.employee_at(phone) is None]  # who may not know our numbers
     braked = bool(rules.policy.flood_per_minute)
     return Needs(
         keys=frozenset(keys),
-        pairs=frozenset((number.phone, phone) for number in rules.numbers for phone in wanted.phones),
+        pairs=frozenset((number.phone, phone) for number in rules.numbers for phone in customers),
         said=wanted.phones if braked else frozenset(),
         spoken=wanted.tokens if any(isinstance(intent, SendText) for intent in intents) else frozenset(),
         floods=frozenset({mail.sender}) if braked else frozenset(),
@@ -289,4 +295,4 @@ def _needs_of(intent: Intent, inbound: InboundMail | InboundHook, rules: Rules) 
         case Forward(to=to):
             return Needs(fresh=len(to))
         case _:
-            return Needs()
+            return NOTHING

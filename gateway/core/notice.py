@@ -6,7 +6,7 @@ Their ids derive from what they speak of, so that saying a thing twice writes it
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import chain, repeat
 
@@ -21,21 +21,16 @@ from gateway.core.work import Delivery, MailParcel, Message, Parcel, TextParcel,
 MAIL_EXPIRES = timedelta(days=5)
 _NOTIFY = "FAILURE,DELAY"  # of carrier texts: a delay is worth another way (RFC 3461 4.1)
 PRIORITY = {
-    Kind.CONFIRMATION: 0,
-    Kind.REPLY: 1,
-    Kind.QUESTION: 1,
-    Kind.PREVIEW: 1,
-    Kind.ANSWER: 2,
-    Kind.ALARM: 2,
-    Kind.REPORT: 3,
-    Kind.FORWARD: 4,
-    Kind.TEXT: 5,
-}
+    Kind.CONFIRMATION: 0, Kind.REPLY: 1, Kind.QUESTION: 1, Kind.PREVIEW: 1, Kind.ANSWER: 2, Kind.ALARM: 2,
+    Kind.REPORT: 3, Kind.FORWARD: 4, Kind.TEXT: 5,
+}  # fmt: skip
 
 
 def mail_id(ident: str, rules: Rules) -> str:
     """The stable Message-ID of a mail of ours, from the id of what it brings (RFC 5322 3.6.4)."""
-    return f"<{''.join(c if c.isalnum() or c == '.' else '-' for c in ident)}@{rules.domain}>"
+    if not ident.replace(".", "").isalnum():
+        ident = "".join(c if c.isalnum() or c == "." else "-" for c in ident)
+    return f"<{ident}@{rules.domain}>"
 
 
 def author(rules: Rules) -> str:
@@ -73,52 +68,68 @@ def _answered_at(conversation: str, rules: Rules) -> str:
     return f"r-{conversation}@{rules.domain}" if conversation else f"postmaster@{rules.domain}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """What goes with a text, and what else is known of how it goes."""
+
+    picture: Picture | None = None  # with the first mail to a carrier
+    kept: tuple[str, ...] = ()  # what another way has of it
+    media: tuple[str, ...] = ()  # public addresses, for the provider
+    ways: tuple[str, ...] = ()  # that are open after this one: names of our numbers
+    answering: bool = False  # it came by an r- address
+
+
 def texts(
     message: Message,
     way: Way,
     rules: Rules,
     now: datetime,
     tokens: Iterator[str],
-    *,
-    picture: Picture | None = None,
-    kept: tuple[str, ...] = (),
+    beside: Beside = Beside(),
     most: int = 0,
 ) -> tuple[Delivery, ...] | Unfit:
     """The deliveries of one text by its first way, due now: one by the provider, one for each mail to a carrier.
 
     Each mail takes one of `tokens`, "" for none, for its bounce address; where the gateway cannot take the text, Unfit
-    says why and no token is taken.  `picture` goes with the first, `kept` is what another way has of it.  `most` mails,
-    0 = [text] max_segments.
+    says why and no token is taken.  `most` mails, 0 = [text] max_segments.
     """
     if not isinstance(way, CarrierWay):
-        parcel = parcel_for(way, message, rules, now, bounce="", delivery=f"{message.id}.1")
-        return (text_delivery(message, way, rules, now, parcel=parcel, bounce=""),)
+        paid = provider_parcel(way, message, rules, beside.media)
+        return (text_delivery(message, way, rules, now, parcel=paid, bounce="", beside=beside),)
     author = text_author(message.conversation, rules)
     found = taste.parts(message.text, way.channel, author, most=most or rules.text.max_segments)
     if isinstance(found, Unfit):
         return found
     made = []
     for n, text in enumerate(found or ("",)):
-        one, bounce = replace(message, text=text), next(tokens)
-        ident = f"{message.id}.1-{n + 1}" if n else f"{message.id}.1"
-        goes = None if n else picture
-        parcel = parcel_for(way, one, rules, now, bounce=bounce, delivery=ident, picture=goes, kept=kept)
-        made.append(replace(text_delivery(one, way, rules, now, parcel=parcel, bounce=bounce), id=ident))
+        one = message if text == message.text else replace(message, text=text)
+        ident, bounce, goes = _part(message, 1, n), next(tokens), None if n else beside.picture
+        parcel = parcel_for(way, one, rules, now, bounce=bounce, delivery=ident, picture=goes, kept=beside.kept)
+        made.append(text_delivery(one, way, rules, now, parcel=parcel, bounce=bounce, n=n, beside=beside))
     return tuple(made)
 
 
 def text_delivery(
-    message: Message, way: Way, rules: Rules, now: datetime, *, parcel: Parcel | None, bounce: str, k: int = 1
+    message: Message,
+    way: Way,
+    rules: Rules,
+    now: datetime,
+    *,
+    parcel: Parcel | None,
+    bounce: str,
+    k: int = 1,
+    n: int = 0,
+    beside: Beside = Beside(),
 ) -> Delivery:
-    """The delivery of one text by one way, due now."""
-    carrier = isinstance(way, CarrierWay)
-    to = way.address if isinstance(way, CarrierWay) else str(message.phone)
-    number = f"@{way.channel.domain}" if isinstance(way, CarrierWay) else way.number.name
-    courier = "mail" if isinstance(way, CarrierWay) else way.number.provider
-    # A text's mails have a lane of their own: they leave in order, and hold up no other text to the same mailbox.
-    lane = f"mail|{message.id}.{k}" if isinstance(way, CarrierWay) else f"{courier}|{way.number.phone}|{to}"
+    """The delivery of one text by its `k`-th way, due now; `n` mails of the same text go before it."""
+    if isinstance(way, CarrierWay):
+        # A text's mails have a lane of their own: they leave in order, and hold up no other text to the same mailbox.
+        to, number, courier, lane = way.address, f"@{way.channel.domain}", "mail", f"mail|{message.id}.{k}"
+    else:
+        to, number, courier = str(message.phone), way.number.name, way.number.provider
+        lane = f"{courier}|{way.number.phone}|{to}"
     return Delivery(
-        id=f"{message.id}.{k}",
+        id=_part(message, k, n),
         message=message.id,
         kind=message.kind,
         courier=courier,
@@ -127,14 +138,20 @@ def text_delivery(
         to=to,
         phone=message.phone,
         person=message.person,
-        sender="" if carrier else message.sender,
+        sender="" if isinstance(way, CarrierWay) else message.sender,
         parcel=parcel,
         segments=gsm.segments(message.text),
-        priority=PRIORITY[message.kind],
+        priority=PRIORITY[Kind.REPLY if beside.answering else message.kind],
         due_at=now,
         expires_at=now + rules.policy.expires_after,
         bounce=bounce,
+        conversational=beside.answering,
+        ways=beside.ways,
     )
+
+
+def _part(message: Message, k: int, n: int) -> str:
+    return f"{message.id}.{k}-{n + 1}" if n else f"{message.id}.{k}"
 
 
 def parcel_for(
@@ -276,8 +293,8 @@ def _alarm_text(
     told = told_message(ident, Kind.ALARM, None, to, subject, text, now)
     for n, way in enumerate(found, 1):
         about = told.with_person(person.phone, employee.name, way.rule)
-        made = texts(about, way, rules, now, tokens, most=taste.MOST_PARTS)
+        rest = tuple(w.number.name for w in found[n:] if isinstance(w, ProviderWay))
+        made = texts(about, way, rules, now, tokens, Beside(ways=rest), most=taste.MOST_PARTS)
         if not isinstance(made, Unfit):
-            rest = tuple(w.number.name for w in found[n:] if isinstance(w, ProviderWay))
-            return Writes(messages=(about,), deliveries=tuple(replace(d, ways=rest) for d in made))
+            return Writes(messages=(about,), deliveries=made)
     return Writes()

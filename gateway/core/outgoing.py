@@ -22,7 +22,7 @@ from gateway.core.model import (
 from gateway.core.route import ProviderWay
 from gateway.core.taste import Unfit
 from gateway.core.wording import Load
-from gateway.core.work import Delivery, Message, Parcel, TextParcel, Writes
+from gateway.core.work import NO_WRITES, Delivery, Message, Writes
 
 _REFERENCES = 50
 
@@ -34,7 +34,7 @@ def text(intent: SendText, desk: Desk) -> Writes:
     if isinstance(found, Refusal):
         return refused(recipient, None, found.text, found.enhanced, desk)
     joined = _expanded(intent, found, desk)
-    if joined != Writes():
+    if joined is not NO_WRITES and joined != NO_WRITES:
         intent = replace(intent, recipient=replace(recipient, notify=dsn.unasked(recipient.notify)))
     for one in found:
         phone = one.person.phone
@@ -54,7 +54,7 @@ def _expanded(intent: SendText, found: tuple[Choice, ...], desk: Desk) -> Writes
     """The report that a mail to a group goes to its members, where its sender asked for one."""
     target, wanted = intent.target, "SUCCESS" in intent.recipient.notify.split(",")
     if not wanted or not isinstance(target, ToName) or target.name not in desk.rules.groups:
-        return Writes()
+        return NO_WRITES
     people = [one.person.employee.name for one in found if one.person.employee and one.refused is None]
     about = replace(message_to(intent.recipient, None, desk), id=f"{desk.mail.id}.{target.name}")
     return dsn.expanded(about, people, desk.rules, desk.now)
@@ -70,6 +70,8 @@ def chosen(target: Texted, recipient: str, desk: Desk) -> tuple[Choice, ...] | R
     named = wording.named(target, recipient, desk)
     places = [f"[[rule]] {rule.place}"] if rule else []
     places += [f"[[template]] {named.place}"] if named else []
+    if not places:
+        return found
     return tuple(
         one if one.answering else replace(one, rule="; ".join(filter(None, [one.rule, *places]))) for one in found
     )
@@ -78,16 +80,17 @@ def chosen(target: Texted, recipient: str, desk: Desk) -> tuple[Choice, ...] | R
 def _one_text(intent: SendText, one: Choice, before: int, desk: Desk) -> Writes:
     recipient = intent.recipient
     about = one.conversation or _opened(one, recipient.address, desk)
-    message = replace(message_to(recipient, one, desk), conversation=about.id)
-    load = wording.load(intent.target, recipient.address, one, message.id, about.id, desk, desk.tokens)
+    ident = desk.next_id()
+    load = wording.load(intent.target, recipient.address, one, ident, about.id, desk, desk.tokens)
     words = load.words
     if words.problem:
-        return refused(recipient, one, words.problem, "5.6.0", desk, words=words, ident=message.id)
-    left = [f"({why})" for why in load.left]
-    message = replace(message, text=words.text, cut="\n".join(filter(None, [words.cut, *left])), rule=load.rule)
+        return refused(recipient, one, words.problem, "5.6.0", desk, words=words, ident=ident)
+    if load.left:
+        words = replace(words, cut="\n".join(filter(None, [words.cut, *(f"({why})" for why in load.left)])))
+    message = message_to(recipient, one, desk, ident=ident, conversation=about.id, words=words, route=load.rule)
     # Also where the number is only the fallback: what is answered there belongs to this conversation.
     number = next((w.number.name for w in one.ways if isinstance(w, ProviderWay)), about.number)
-    kept = replace(_threaded(about, one.answering, desk), number=number)
+    kept = _threaded(about, number, one.answering, desk)
     made = Writes(messages=(message,), conversations=(kept,), media=load.inside.files, consents=_vouched(one, desk))
     forms = wording.forms(intent.target, recipient.address, one, load, desk)
     return made.joined(_let_go(_deliveries(load, message, one, desk), message, forms, before, desk))
@@ -96,18 +99,16 @@ def _one_text(intent: SendText, one: Choice, before: int, desk: Desk) -> Writes:
 def _deliveries(load: Load, message: Message, one: Choice, desk: Desk) -> tuple[Delivery, ...]:
     """The text by the way that takes it, with what goes with it and what it falls back on."""
     assert load.way is not None
-    made = notice.texts(message, load.way, desk.rules, desk.now, desk.tokens, picture=load.picture, kept=load.kept)
-    assert not isinstance(made, Unfit)
-    ways = tuple(w.number.name for w in load.rest if isinstance(w, ProviderWay))
-    priority = notice.PRIORITY[Kind.REPLY if one.answering else message.kind]
-    return tuple(
-        replace(d, parcel=_pictured(d.parcel, load), ways=ways, conversational=one.answering, priority=priority)
-        for d in made
+    beside = notice.Beside(
+        picture=load.picture,
+        kept=load.kept,
+        media=load.inside.media,
+        ways=tuple(w.number.name for w in load.rest if isinstance(w, ProviderWay)),
+        answering=one.answering,
     )
-
-
-def _pictured(parcel: Parcel | None, load: Load) -> Parcel | None:
-    return replace(parcel, media=load.inside.media) if isinstance(parcel, TextParcel) else parcel
+    made = notice.texts(message, load.way, desk.rules, desk.now, desk.tokens, beside)
+    assert not isinstance(made, Unfit)
+    return made
 
 
 def _let_go(
@@ -171,16 +172,19 @@ def _opened(one: Choice, recipient: str, desk: Desk) -> Conversation:
     )
 
 
-def _threaded(about: Conversation, answering: bool, desk: Desk) -> Conversation:
-    """The conversation after this mail: its thread grows and it closes later.
+def _threaded(about: Conversation, number: str, answering: bool, desk: Desk) -> Conversation:
+    """The conversation after this mail: its thread grows and it closes later; `number` is that of ours it is on.
 
     Replies go on the thread of this mail and to whom it names; after an answer at r- they keep going where they went.
     """
     reading = desk.reading
     known = dict.fromkeys((*about.references, about.message_id, *reading.references))
-    ids = tuple(i for i in known if i not in ("", reading.message_id))
+    known.pop("", None)
+    known.pop(reading.message_id, None)
+    ids = tuple(known)
     return replace(
         about,
+        number=number,
         subject=bare_subject(reading.subject) or about.subject,
         message_id=reading.message_id or about.message_id,
         references=ids if len(ids) <= _REFERENCES else (ids[0], *ids[1 - _REFERENCES :]),

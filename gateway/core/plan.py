@@ -27,7 +27,7 @@ from gateway.core.intent import (
 )
 from gateway.core.model import InboundHook, InboundMail, Picture, Reading, Unreadable
 from gateway.core.rules import Rules
-from gateway.core.work import Plan, Writes
+from gateway.core.work import NO_WRITES, Plan, Writes
 
 
 def make(
@@ -53,7 +53,7 @@ def make(
         reason = reading.reason if reading else "the mail was not read"
         return parked(inbound, reason, rules, now, facts)
     desk = Desk(mail=inbound, reading=reading, facts=facts, rules=rules, now=now, tokens=tokens, pictures=pictures)
-    joined = Writes()
+    joined = NO_WRITES
     for intent in intents:
         joined = joined.joined(_mail(intent, desk, joined))
     return Plan(inbound=inbound.id, writes=joined, note="; ".join(desk.notes))

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
+
+import phonenumbers
+from phonenumbers import PhoneNumberType
 
 from gateway.core import phone as phones
 from gateway.core.keyword import keyword
@@ -38,6 +42,7 @@ class No:
     code: str = "5.7.1"
 
 
+_UNKNOWN = Standing()  # of a phone without an entry
 EMPLOYEE = "employee"  # the method of the entry that an employee's place in the configuration makes
 JOB_SYSTEM = "job_system"  # of the entry that a mail makes of a sender who vouches
 MARKETING_METHODS = ("paper", "web", "keyword")  # in writing (47 CFR 64.1200(f)(9)): what marketing consent needs
@@ -57,13 +62,24 @@ def standing(entries: Sequence[Consent], brand: str) -> Standing:
     Consent is given to a `brand`.  What ends it counts under every name that the shop has had: a person who said STOP
     does not know that the shop was renamed.
     """
-    known = [entry for entry in entries if entry.brand == brand or entry.action != "grant"]
-    starts = [entry for entry in known if entry.action == "start"]
-    state = Standing()
-    for entry in known:
-        if not _lifted(entry, starts):
-            state = _after(state, entry)
-    return state
+    if not entries:
+        return _UNKNOWN
+    starts = [entry for entry in entries if entry.action == "start"]
+    state = _Fold()
+    for entry in entries:
+        if entry.action == "grant":
+            if entry.brand == brand:
+                state.grant(entry)
+        elif not _lifted(entry, starts):
+            state.enter(entry)
+    return Standing(
+        stopped=state.stopped,
+        revoked=state.revoked,
+        suspended=state.suspended,
+        informational=state.informational,
+        marketing=state.marketing,
+        blocked=tuple(state.blocked),
+    )
 
 
 def _lifted(entry: Consent, starts: Sequence[Consent]) -> bool:
@@ -83,38 +99,55 @@ def _unverified(entry: Consent) -> bool:
     return by_mail and entry.evidence.endswith(NOT_VERIFIED)
 
 
-def _after(state: Standing, entry: Consent) -> Standing:
-    match entry.action:
-        case "stop":
-            newer = state.stopped if state.stopped and state.stopped.at > entry.at else entry
-            doubt = state.suspended if state.suspended and state.suspended.at > entry.at else None
-            return replace(state, stopped=newer, suspended=doubt)
-        case "start":
-            return state
-        case "suspend":
-            return replace(state, suspended=entry)
-        case "resume":
-            return replace(state, suspended=None)
-        case "block":
-            return replace(state, blocked=(*(n for n in state.blocked if n != entry.number), entry.number))
-        case "revoke":
-            return replace(state, revoked=entry, informational=None, marketing=None)
-        case "grant":
-            return _granted(state, entry)
-        case _:
-            raise ValueError(f"unknown action in the ledger: {entry.action!r}")
+@dataclass(slots=True)
+class _Fold:
+    """A standing in the making.  It changes in place: a frozen value for each entry costs ten times as much."""
+
+    stopped: Consent | None = None
+    revoked: Consent | None = None
+    suspended: Consent | None = None
+    informational: Consent | None = None
+    marketing: Consent | None = None
+    blocked: list[str] = field(default_factory=list)
+
+    def enter(self, entry: Consent) -> None:
+        """Any entry but a grant, unless a START lifts it."""
+        match entry.action:
+            case "stop":
+                if self.stopped is None or self.stopped.at <= entry.at:
+                    self.stopped = entry
+                if self.suspended is not None and self.suspended.at <= entry.at:
+                    self.suspended = None
+            case "start":
+                return
+            case "suspend":
+                self.suspended = entry
+            case "resume":
+                self.suspended = None
+            case "block":
+                self.blocked = [*(n for n in self.blocked if n != entry.number), entry.number]
+            case "revoke":
+                self.revoked, self.informational, self.marketing = entry, None, None
+            case _:
+                raise ValueError(f"unknown action in the ledger: {entry.action!r}")
+
+    def grant(self, entry: Consent) -> None:
+        if entry.method == JOB_SYSTEM and self.revoked is not None:
+            return  # what a machine says of everybody is below any opt-out
+        self.revoked = None
+        if entry.method == EMPLOYEE:
+            return  # his place in the configuration is the consent, and ends with it; the entry only records it
+        if entry.method in _BY_PERSON:
+            self.suspended = None
+        if entry.klass == "marketing":
+            self.marketing = entry
+        else:
+            self.informational = entry
 
 
-def _granted(state: Standing, entry: Consent) -> Standing:
-    if entry.method == EMPLOYEE:
-        # His place in the configuration is the consent, and ends with it; the entry only records it.
-        return replace(state, revoked=None)
-    if entry.method == JOB_SYSTEM and state.revoked is not None:
-        return state  # what a machine says of everybody is below any opt-out
-    kept = replace(state, revoked=None)
-    if entry.method in _BY_PERSON:
-        kept = replace(kept, suspended=None)
-    return replace(kept, marketing=entry) if entry.klass == "marketing" else replace(kept, informational=entry)
+def vouched(entry: Consent) -> bool:
+    """Whether it is the grant that a mail makes of a sender who vouches: it ends nothing, and no two say different."""
+    return (entry.action, entry.method, entry.klass) == ("grant", JOB_SYSTEM, "informational")
 
 
 def conversational(conversation: Conversation | None, now: datetime) -> bool:
@@ -197,7 +230,7 @@ def label(phone: Phone, state: Standing, rules: Rules, *, answering: bool = Fals
 
 
 def unpayable(phone: Phone, rules: Rules) -> No | None:
-    """Why a paid text to `phone` is never sent, by the phone alone: its country, or a premium number."""
+    """Why a paid text to `phone` is never sent, by the phone alone: its country, or what kind of number it is."""
     if rules.number_at(phone) is not None:
         return No(why="is a number of our own", remedy="a text to it would come back to us")
     region = phones.region(phone)
@@ -206,4 +239,27 @@ def unpayable(phone: Phone, rules: Rules) -> No | None:
         return No(why=f"is a number of {region or 'no known country'}", remedy=f"[policy] countries allows {allowed}")
     if phones.premium(phone):
         return No(why="is a premium-rate number", remedy="such numbers are never texted")
-    return None
+    kind = _dear_or_deaf(phone)
+    return No(why=f"is {kind}", remedy="such numbers are never texted") if kind else None
+
+
+# Beside premium rate.  +44 70 looks like a mobile, and is what toll fraud likes best.
+_NEVER = {
+    PhoneNumberType.PERSONAL_NUMBER: "a personal number, which may cost much",
+    PhoneNumberType.SHARED_COST: "a shared-cost number",
+    PhoneNumberType.UAN: "a company-wide number",
+    PhoneNumberType.PAGER: "a pager",
+    PhoneNumberType.VOICEMAIL: "a voicemail box",
+    PhoneNumberType.FIXED_LINE: "a landline",
+}
+
+
+@lru_cache(maxsize=65_536)
+def _dear_or_deaf(phone: Phone) -> str:
+    """What the plan of the phone's country calls it, where that takes no text or may cost more than one; "" = neither.
+
+    The plan of +1 tells no landline from a mobile: there the provider does, before it charges (Twilio 21614).
+    """
+    if phones.is_nanp(phone):
+        return ""
+    return _NEVER.get(phonenumbers.number_type(phonenumbers.parse(phone, None)), "")

@@ -84,6 +84,16 @@ def _named(name: str, rules: Rules) -> tuple[Person, ...] | NoWay:
     return tuple(Person(phone=e.phone, employee=e) for e in found if unique.pop(e.phone, None) is not None)
 
 
+def chooses(person: Person, rules: Rules) -> bool:
+    """Whether there is more than one number of ours that may text a person, so that what else it is used for counts."""
+    return len(rules.numbers) > 1 and (person.employee is None or _paid_for(person.employee))
+
+
+def _paid_for(employee: Employee) -> bool:
+    """Whether an employee may be texted by the provider."""
+    return employee.fallback == "provider" or not employee.carrier
+
+
 def ways(
     person: Person,
     sender: Sender | None,
@@ -123,7 +133,7 @@ def _employee_ways(
     stored = f", stored as {person.stored}" if person.stored else ""
     head = f"employee {employee.name}{stored}"
     paid: Number | NoWay | None = None
-    if employee.fallback == "provider" or not employee.carrier:
+    if _paid_for(employee):
         paid = _number(person, sender, rules, conversation, pool)
     found: list[Way] = []
     if isinstance(carrier, CarrierWay) and not (gone and isinstance(paid, Number)):

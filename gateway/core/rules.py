@@ -132,6 +132,18 @@ class ErrorRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """The tables of Rules by what is asked for: made once, since one mail asks for a dozen."""
+
+    senders: Mapping[str, Sender]
+    numbers: Mapping[str, Number]
+    numbers_at: Mapping[str, Number]
+    templates: Mapping[str, Template]
+    employees: Mapping[str, Employee]
+    employees_at: Mapping[str, Employee]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     domain: str  # lower case
     country: str  # ISO 3166 alpha-2: how a number without + is read
@@ -161,6 +173,10 @@ class Rules:
     on_unknown: str = "reconcile"  # reconcile | hold: that of twilio
     unknown: Mapping[str, str] = field(default_factory=dict)  # the same by provider, for each that has an account
     lookup_after: tuple[timedelta, ...] = (timedelta(seconds=20), timedelta(seconds=60), timedelta(seconds=150))
+    _known: _Known = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_known", _known(self))
 
     @property
     def job_patterns(self) -> tuple[str, ...]:
@@ -179,23 +195,23 @@ class Rules:
 
     def sender(self, name: str) -> Sender | None:
         """The sender of that name."""
-        return next((s for s in self.senders if s.name == name), None)
+        return self._known.senders.get(name)
 
     def number(self, name: str) -> Number | None:
         """Our number of that name."""
-        return next((n for n in self.numbers if n.name == name), None)
+        return self._known.numbers.get(name)
 
     def number_at(self, phone: str) -> Number | None:
         """Our number with that E.164."""
-        return next((n for n in self.numbers if n.phone == phone), None)
+        return self._known.numbers_at.get(phone)
 
     def template(self, name: str) -> Template | None:
         """The template of that name."""
-        return next((t for t in self.templates if t.name == name), None)
+        return self._known.templates.get(name)
 
     def employee(self, name: str) -> Employee | None:
         """The employee of that name."""
-        return next((e for e in self.employees if e.name == name), None)
+        return self._known.employees.get(name)
 
     def channel(self, employee: Employee) -> Channel | None:
         """The row of the carrier table that an employee's texts go by; None where he names none, or one without it."""
@@ -204,4 +220,17 @@ class Rules:
 
     def employee_at(self, phone: str) -> Employee | None:
         """The employee with that E.164."""
-        return next((e for e in self.employees if e.phone == phone), None)
+        return self._known.employees_at.get(phone)
+
+
+def _known(rules: Rules) -> _Known:
+    """What the tables of `rules` hold by name and by phone; of two with one name the first counts."""
+    numbers, employees = rules.numbers[::-1], rules.employees[::-1]
+    return _Known(
+        senders={s.name: s for s in rules.senders[::-1]},
+        numbers={n.name: n for n in numbers},
+        numbers_at={n.phone: n for n in numbers},
+        templates={t.name: t for t in rules.templates[::-1]},
+        employees={e.name: e for e in employees},
+        employees_at={e.phone: e for e in employees},
+    )

@@ -8,9 +8,10 @@ from datetime import datetime, timedelta
 from gateway.core import quiet
 from gateway.core.model import Fate, Kind
 from gateway.core.rules import Rules
-from gateway.core.work import Delivery
+from gateway.core.work import Deferred, Delivery
 
 QUIET = "quiet hours"  # Delivery.reason
+RELAY = "relay"  # of what waits for our relay: it goes as soon as that takes mail again
 RETRY = "retry"
 _SHORTEST = timedelta(seconds=30)  # a text that has less time before quiet hours would only be late (Twilio 30036)
 _ANSWERS = frozenset({Kind.ANSWER, Kind.CONFIRMATION, Kind.QUESTION})  # the person wrote a moment ago
@@ -19,6 +20,11 @@ _ANSWERS = frozenset({Kind.ANSWER, Kind.CONFIRMATION, Kind.QUESTION})  # the per
 def by_carrier(delivery: Delivery) -> bool:
     """Whether it is a text by an employee's address at a carrier; other mails have no phone."""
     return delivery.courier == "mail" and delivery.phone is not None
+
+
+def by_relay(delivery: Delivery, end: Deferred) -> bool:
+    """Whether our relay was not there for a mail, whatever the mail is."""
+    return end.sender_wide and delivery.courier == "mail"
 
 
 def falls_back_at(delivery: Delivery, rules: Rules) -> datetime | None:
@@ -75,7 +81,7 @@ def let_go(delivery: Delivery, planned: datetime) -> datetime:
 
     What is tried again, or waits for quiet hours already, has been waiting all the time.
     """
-    return planned if delivery.reason in (QUIET, RETRY) else max(planned, delivery.due_at)
+    return planned if delivery.reason in (QUIET, RETRY, RELAY) else max(planned, delivery.due_at)
 
 
 def timed(delivery: Delivery, rules: Rules, now: datetime) -> Delivery:

@@ -117,9 +117,10 @@ def _again(
     if now >= delivery.expires_at:
         return expired(delivery, message, rules, now, outcome=outcome, last=end.reason, code=code)
     due = min(due, delivery.expires_at)
+    reason = timing.RELAY if isinstance(end, Deferred) and timing.by_relay(delivery, end) else "retry"
     told = dsn.delayed(message, delivery, end.reason, rules, now) if message else Writes()
     note = end.reason
-    return settled(delivery, outcome, Fate.WAITING, due_at=due, reason="retry", note=note, code=code, writes=told)
+    return settled(delivery, outcome, Fate.WAITING, due_at=due, reason=reason, note=note, code=code, writes=told)
 
 
 def expired(

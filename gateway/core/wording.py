@@ -52,7 +52,14 @@ def words_for(target: Texted, recipient: str, one: Choice | None, desk: Desk, mo
 
 
 def _worded(target: Texted, recipient: str, brand: str, desk: Desk, most: int) -> Words:
-    """The words of the mail for one person, as a first text where `brand` is given."""
+    """The words of the mail for one person, as a first text where `brand` is given; made once for all alike."""
+    key = (target, recipient, brand, most)
+    if key not in desk.worded:
+        desk.worded[key] = _made(target, recipient, brand, desk, most)
+    return desk.worded[key]
+
+
+def _made(target: Texted, recipient: str, brand: str, desk: Desk, most: int) -> Words:
     reading, rules = desk.reading, desk.rules
     told = replace(rules.text, max_segments=most) if most else rules.text
     if isinstance(target, ToConversation):
@@ -63,7 +70,7 @@ def _worded(target: Texted, recipient: str, brand: str, desk: Desk, most: int) -
         subject = bare_subject(reading.subject)
         found = template.words(subject, reading.text, told, template=form, fields=fields, introduce=brand)
         before = reading.cut
-    return replace(found, cut="\n".join(c for c in (found.cut, before) if c))
+    return replace(found, cut=f"{found.cut}\n{before}" if found.cut else before) if before else found
 
 
 def load(target: Texted, recipient: str, one: Choice, ident: str, talk: str, desk: Desk, tokens: Iterator[str]) -> Load:

@@ -140,6 +140,8 @@ class Writes:
 
     def joined(self, other: Writes) -> Writes:
         """Both sets, in this order; of two versions of a conversation or question the later stays."""
+        if self is NO_WRITES or other is NO_WRITES:
+            return other if self is NO_WRITES else self
         talks = {c.id: c for c in self.conversations + other.conversations}
         asked = {q.id: q for q in self.questions + other.questions}
         return Writes(
@@ -154,10 +156,13 @@ class Writes:
         )
 
 
+NO_WRITES = Writes()  # joined to it, others stay as they are, and nothing is copied
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     inbound: str
-    writes: Writes = Writes()
+    writes: Writes = NO_WRITES
     parked: str = ""  # the reason why it is kept raw for a person
     note: str = ""  # what trace shows when nothing was to be done
 
@@ -231,4 +236,4 @@ class Settlement:
     lookups: int = 0
     resends: int = 0
     ms: int = 0
-    writes: Writes = Writes()
+    writes: Writes = NO_WRITES

@@ -341,12 +341,20 @@ def test_the_needs_are_what_is_read() -> None:
 
     assert Needs(
         phones=phones,
-        threads=phones,
+        threads=frozenset({ALICE, BOB, MARIA}),
         tokens=frozenset({TOKEN}),
         bounces=frozenset({TOKEN}),
         questions=frozenset({TOKEN}),
         employees=frozenset({"alice", "bob", "dave", "carol"}),
     ) == wants(targets, RULES)
+
+
+def test_what_else_is_open_with_a_person_counts_only_where_there_is_a_number_to_choose() -> None:
+    one = shop.rules(numbers=RULES.numbers[:1])
+
+    assert frozenset({MARIA}) == wants([ToPhone(MARIA)], RULES).threads
+    assert frozenset() == wants([ToPhone(MARIA)], one).threads
+    assert frozenset() == wants([ToName("dave")], RULES).threads, "his carrier, or nothing"
 
 
 def test_the_people_behind_tokens_are_read_next() -> None:

@@ -356,3 +356,18 @@ def test_a_thread_keeps_its_root_and_its_newest(references: list[str], expected:
 )
 def test_an_answer_has_one_re(subject: str, expected: str) -> None:
     assert expected == compose.again(subject)
+
+
+@given(ANY | st.text("ab \n\t\xa0\u00e9", max_size=20))
+def test_a_line_is_printable_with_single_spaces_inside(text: str) -> None:
+    printable = "".join(c if c.isprintable() else " " for c in text)
+
+    assert " ".join(printable.split())[:900] == compose.clean(text)
+
+
+def test_mails_of_one_second_have_one_date_and_those_of_the_next_another() -> None:
+    moments = [NOON, NOON.replace(microsecond=999_999), NOON.replace(second=1)]
+    dates = [message_from_bytes(carrier_text(at=at))["Date"] for at in moments]
+
+    noon = "Mon, 23 Nov 2026 17:00:0{} +0000"
+    assert [noon.format(n) for n in (0, 0, 1)] == dates

@@ -138,3 +138,13 @@ def test_a_shortened_text_fits_and_begins_like_the_whole(text: str, most: int) -
 )
 def test_a_text_is_shortened_at_the_end_of_a_word(text: str, most: int, short: str) -> None:
     assert gsm.shorten(text, most) == short
+
+
+@given(ANY_TEXT | st.text("ab \n`^", max_size=1800) | st.integers(0, 1800).map("x".__mul__), st.integers(0, 10))
+def test_what_is_ascii_alone_is_counted_and_cut_as_all_else_is(text: str, most: int) -> None:
+    quick = (gsm.segments(text), gsm.shorten(text, most), gsm.transliterate(text))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(gsm, "_single", lambda _: False)
+        patched.setattr(gsm, "_STAYS", b"")
+
+        assert (len(gsm.parts(text)), gsm.shorten(text, most), gsm.transliterate(text)) == quick

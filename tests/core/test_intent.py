@@ -4,11 +4,15 @@ from dataclasses import replace
 
 import pytest
 import shop
+from hypothesis import given
+from hypothesis import strategies as st
 from shop import BOB, MARIA, RULES, SALES, SERVICE, mail, reading, status_in, text_in
 
+from gateway.core import plan
 from gateway.core.address import TextAddress, ToConversation, ToName, ToPhone
 from gateway.core.facts import Needs
 from gateway.core.intent import (
+    FILES,
     Answered,
     ConsentChange,
     Enroll,
@@ -30,6 +34,7 @@ from gateway.core.intent import (
 from gateway.core.keyword import Keyword
 from gateway.core.mime import captured
 from gateway.core.model import Door, MailAddr, Phone, Reading, Recipient, Unreadable
+from gateway.core.rules import TextRules
 
 TOKEN = "aaaaaaaaaaaaaaaa"
 
@@ -225,9 +230,18 @@ def asked(inbound: shop.InboundMail | shop.InboundHook, read: Reading | None = N
                 threads=frozenset({BOB}),
                 employees=frozenset({"bob"}),
                 keys=frozenset({("jobs", BOB, "reminder")}),
-                pairs=frozenset({(SERVICE, BOB), (SALES, BOB)}),
             ),
-            id="a person: consent, confirmation, conversations",
+            id="an employee: consent, confirmation, conversations",
+        ),
+        pytest.param(
+            "2025550143",
+            Needs(
+                phones=frozenset({MARIA}),
+                threads=frozenset({MARIA}),
+                keys=frozenset({("jobs", MARIA, "reminder")}),
+                pairs=frozenset({(SERVICE, MARIA), (SALES, MARIA)}),
+            ),
+            id="a customer: consent, conversations, whether he knows our numbers",
         ),
         pytest.param(
             f"r-{TOKEN}",
@@ -281,3 +295,24 @@ def test_there_are_tokens_enough_for_every_recipient_in_as_many_texts_as_it_take
 def test_a_text_address_and_a_conversation_are_texted() -> None:
     assert ToConversation(TOKEN) == getattr(meant(f"r-{TOKEN}"), "target", None)
     assert TextAddress(Phone("+12025550112"), "vtext.com") == getattr(meant("2025550112@vtext.com"), "target", None)
+
+
+@given(
+    st.integers(1, 10),
+    st.sampled_from(["refuse", "cut"]),
+    st.integers(0, 300),
+    st.sets(st.sampled_from(["bob", "alice", "techs", "2025550143", f"r-{TOKEN}", "2025550112@vtext.com"]), min_size=1),
+    st.integers(0, 12),
+)
+def test_a_text_has_tokens_enough_and_no_more_than_its_length_may_need(
+    most: int, too_long: str, words: int, recipients: set[str], files: int
+) -> None:
+    told = shop.rules(text=TextRules(max_segments=most, too_long=too_long, first=""), public_url="https://a.example")
+    read, one = reading(text="word " * words, answer="word " * words, pictures=files), mail(*sorted(recipients))
+    intents = understand(one, read, told)
+    wanted = needs(intents, one, read, told)
+    known = shop.facts(shop.entry("grant"), conversations=(shop.talk(),), fresh=("t",) * wanted.fresh)
+    made = plan.make(one, read, intents, known, told, shop.NOON, tuple(shop.picture() for _ in range(files)))
+
+    assert made.writes.messages
+    assert wanted.fresh <= (1 + most + min(files, FILES)) * len(wanted.phones | wanted.tokens)

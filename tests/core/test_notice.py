@@ -165,3 +165,18 @@ def test_a_text_that_is_held_and_then_fails_is_told_twice_and_each_once() -> Non
 
     assert ["m1.1.held", "m1.1.failed"] == [m.id for m in held + failed]
     assert {JOBS} == {m.recipient for m in held + failed}
+
+
+@pytest.mark.parametrize(
+    ("ident", "expected"),
+    [
+        ("m1.1.1", "m1.1.1"),
+        ("m1.1.1-2", "m1.1.1-2"),
+        ("twilio:SM1.1", "twilio-SM1.1"),
+        ("alarm.a@b", "alarm.a-b"),
+        ("..", ".."),
+        ("", ""),
+    ],
+)
+def test_a_message_id_has_letters_digits_dots_and_hyphens(ident: str, expected: str) -> None:
+    assert f"<{expected}@{shop.DOMAIN}>" == notice.mail_id(ident, shop.RULES)

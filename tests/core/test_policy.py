@@ -285,3 +285,22 @@ def test_some_phones_are_never_paid_for(phone: Phone, why: str | None) -> None:
     no = unpayable(phone, RULES)
 
     assert why == (no.why if no else None)
+
+
+@pytest.mark.parametrize(
+    ("phone", "why"),
+    [
+        pytest.param("+447400123456", None, id="British mobile"),
+        pytest.param("+447012345678", "is a personal number, which may cost much", id="British personal"),
+        pytest.param("+442071838750", "is a landline", id="British landline"),
+        pytest.param("+448712345678", "is a premium-rate number", id="British premium rate"),
+        pytest.param("+443331234567", "is a company-wide number", id="British company"),
+        pytest.param("+49180512345", "is a shared-cost number", id="German shared cost"),
+        pytest.param("+4915123456789", None, id="German mobile"),
+    ],
+)
+def test_a_country_that_is_texted_has_numbers_that_are_not(phone: str, why: str | None) -> None:
+    abroad = replace(RULES, policy=replace(RULES.policy, countries=("US", "GB", "DE")))
+    no = unpayable(Phone(phone), abroad)
+
+    assert why == (no.why if no else None)

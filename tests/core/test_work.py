@@ -3,8 +3,8 @@ from __future__ import annotations
 from outbox import message, paid
 from shop import BOB, MARIA, NOON, entry, facts, talk
 
-from gateway.core.facts import Facts, Needs
-from gateway.core.work import Writes
+from gateway.core.facts import NOTHING, Facts, Needs
+from gateway.core.work import NO_WRITES, Writes
 
 
 def test_needs_joined_ask_for_both() -> None:
@@ -44,3 +44,10 @@ def test_of_two_versions_of_a_conversation_the_later_is_written() -> None:
         consents=(entry("stop"),),
         conversations=(talk(heard_at=NOON),),
     ) == one.joined(other)
+
+
+def test_nothing_joined_changes_nothing() -> None:
+    needs, writes = Needs(phones=frozenset({MARIA}), fresh=2), Writes(messages=(message(),), conversations=(talk(),))
+
+    assert needs == needs.joined(NOTHING) == NOTHING.joined(needs) == needs.joined(Needs())
+    assert writes == writes.joined(NO_WRITES) == NO_WRITES.joined(writes) == writes.joined(Writes())
