@@ -4,14 +4,15 @@ and clients that knock during a restart wait for it.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
-from contextlib import suppress
 
 from gateway.config import Listener
 
 _FIRST_FD = 3  # SD_LISTEN_FDS_START
 _ANYWHERE = {"0.0.0.0", "::"}
+_FULL_SECONDS = 1.0  # how long nobody is turned away after no descriptor was left to do so
 
 
 class Passed:
@@ -41,17 +42,39 @@ class Passed:
         return None
 
     def left(self) -> list[str]:
-        """The addresses of sockets that no listener took.
+        """The addresses of sockets that no listener took.  Must be called in the loop.
 
-        They are shut, for systemd as well, which holds them too: who knocks there is refused and not kept waiting.
+        Until `close`, who knocks there is hung up on and not kept waiting.  The sockets are not shut: systemd holds
+        them too, and when it listens there again, after the next end of the daemon, it fails the unit of all of them.
         """
-        places = [str(Listener(*_place(one))) for one in self._sockets]
         for one in self._sockets:
-            with suppress(OSError):  # of a kind that cannot be shut
-                one.shutdown(socket.SHUT_RDWR)
+            if one.type == socket.SOCK_STREAM:
+                _turn_away(one)
+        return [str(Listener(*_place(one))) for one in self._sockets]
+
+    def close(self) -> None:
+        """Lets go of the sockets that no listener took; systemd still has them."""
+        for one in self._sockets:
+            if one.type == socket.SOCK_STREAM:
+                asyncio.get_running_loop().remove_reader(one)
             one.close()
         self._sockets.clear()
-        return places
+
+
+def _turn_away(one: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+
+    def knocked() -> None:
+        try:
+            one.accept()[0].close()
+        except BlockingIOError:
+            return
+        except OSError:  # no descriptor is left: it would be asked again at once
+            loop.remove_reader(one)
+            loop.call_later(_FULL_SECONDS, _turn_away, one)
+
+    if one.fileno() >= 0:
+        loop.add_reader(one, knocked)
 
 
 def _place(one: socket.socket) -> tuple[str, int]:

@@ -16,15 +16,14 @@ from gateway.activation import Passed
 from gateway.config import Config, ConfigError, Listener, load
 from gateway.core.model import Consent, Door
 from gateway.core.work import Writes
-from gateway.courier.flowroute_hook import FlowrouteHooks
-from gateway.courier.twilio_hook import TwilioHooks
-from gateway.doors import HookReader
 from gateway.events import REGISTRY, emit, fault
 from gateway.house import GRACE_SECONDS, House, StartError, open_spool, owned, read_by, tls_context
 from gateway.intake.control import ControlDoor
 from gateway.intake.smtp import Limits, MailDoor
 from gateway.intake.webhook import AdminDoor, WebDoor
+from gateway.lag import Lag
 from gateway.notify import notify, watchdog_seconds
+from gateway.outward import hook_readers
 from gateway.ports import SpoolUnavailable
 
 GAUGE_SECONDS = 5.0
@@ -58,7 +57,7 @@ class Serving:
         self.control = ControlDoor(house.commands.run)
         self.admin = AdminDoor(self._ready, self._gauges)
         self.web = WebDoor(
-            _hooks(house),
+            hook_readers(house.config, lambda: house.config.rules),
             house.doorman.hook,
             house.clock,
             media=house.spool.media,
@@ -66,6 +65,7 @@ class Serving:
         )
         self.ports: dict[str, list[str]] = {}
         self._passed = Passed()
+        self._lag = Lag()
         self._signal = asyncio.Event()
         self._loops: asyncio.Task[None] | None = None
         self._background: set[asyncio.Task[None]] = set()
@@ -86,13 +86,18 @@ class Serving:
         self._loops = asyncio.create_task(house.engine.run())
         if signals:
             self._obey_signals()
+        self._lag.start()
         await self.control.listen(house.config.state / "control.sock")
         smtp, http = house.config.smtp, house.config.http
         await self._listen("smtp", smtp.listen, Door.SUBMISSION, implicit=False)
         await self._listen("smtp_tls", smtp.listen_tls, Door.SUBMISSION, implicit=True)
         await self._listen("smtp_public", smtp.listen_public, Door.PUBLIC, implicit=False)
         for place in self._passed.left():
-            emit("config.warned", file=str(house.config.path), note=f"closed {place}, a socket for no [smtp] listener")
+            emit(
+                "config.warned",
+                file=str(house.config.path),
+                note=f"hangs up at {place}, a socket for no [smtp] listener",
+            )
         for name, listener, door in (("http", http.public, self.web), ("admin", http.admin, self.admin)):
             if listener is not None:
                 port = await _bound(listener, door.listen(listener.host, listener.port))
@@ -136,11 +141,15 @@ class Serving:
         except ConfigError as error:
             emit("config.rejected", error=str(error))
             return
+        try:
+            self._renew_certificate(fresh)
+        except OSError as error:  # ssl.SSLError is one: the files have changed since they were checked
+            emit("config.rejected", error=f"{fresh.smtp.tls_certificate}: {error.strerror or error}")
+            return
         old, self.house.config = self.house.config, fresh
         if read_by(fresh.rules) != read_by(old.rules):
             self.house.reader.configure(*read_by(fresh.rules))
         self._spawn(self._enter_employees())
-        self._renew_certificate(fresh)
         needs_restart = [name for name in _FIXED if getattr(fresh, name) != getattr(self._begun_with, name)]
         emit("config.reloaded", warnings=len(fresh.warnings), needs_restart=needs_restart)
 
@@ -175,6 +184,8 @@ class Serving:
         for task in self._background:
             task.cancel()
         await self.admin.close()
+        self._passed.close()
+        self._lag.stop()
         await self.house.close()
         emit("engine.stopped")
 
@@ -190,7 +201,11 @@ class Serving:
             try:
                 await self._gauges()
                 await self.house.spool.ping()
-                if not self._stuck():
+                stuck = self._stuck()
+                if stuck:
+                    # Where there is a watchdog it ends us soon: this line says why.
+                    emit("engine.failed", loop="watch", error="; ".join(stuck))
+                else:
                     notify("WATCHDOG=1")
             except SpoolUnavailable as error:
                 emit("spool.failed", error=str(error), during="gauges")
@@ -203,6 +218,7 @@ class Serving:
         for name, value in sizes.items():
             _SIZE.labels(what=name).set(value)
         _OPEN.set(self.mail.open_sessions)
+        self._lag.show()
         smtp = self.house.config.smtp
         unfinished = sum(sizes.get(f"fate_{fate}", 0) for fate in ("waiting", "sending", "unknown", "held"))
         enough = sizes.get("free_bytes", float("inf")) >= smtp.min_free_disk
@@ -220,27 +236,6 @@ class Serving:
         if self.mail.stopping:
             reasons.append("the daemon is stopping")
         return reasons
-
-
-def _hooks(house: House) -> dict[str, HookReader]:
-    config = house.config
-    found: dict[str, HookReader] = {}
-    if config.twilio is not None and config.http.public_url:
-        found["twilio"] = TwilioHooks(
-            account_sid=config.twilio.account_sid,
-            auth_tokens=[t.reveal() for t in config.twilio.auth_tokens],
-            public_url=config.http.public_url,
-            numbers=lambda: _numbers(house, "twilio"),
-        )
-    if config.flowroute is not None and config.flowroute.hook_secret and config.http.public_url:
-        found["flowroute"] = FlowrouteHooks(
-            secret=config.flowroute.hook_secret.reveal(), numbers=lambda: _numbers(house, "flowroute")
-        )
-    return found
-
-
-def _numbers(house: House, provider: str) -> list[str]:
-    return [n.phone for n in house.config.rules.numbers if n.provider == provider]
 
 
 def _employees(config: Config, now: datetime) -> tuple[Consent, ...]:

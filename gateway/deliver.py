@@ -41,8 +41,8 @@ CARRIERS_AT_ONCE = 3
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
-    outcome: Outcome | None  # of an attempt that was made
-    ms: int = 0  # on the wire
+    outcome: Outcome
+    ms: int  # on the wire
 
 
 class Deliverer:
@@ -68,9 +68,9 @@ class Deliverer:
         self._alarms = alarms
         self._stopped_within = stopped_within
         self._carriers = asyncio.Semaphore(carriers_at_once)
-        # As many again are committed as leaving, so that no connection waits for a commit; no more, lest one that is
-        # slow leaves hundreds of them unclear when the daemon ends.
-        self._setting_out = asyncio.Semaphore(2 * carriers_at_once)
+        # Some more are committed as leaving, so that no connection waits for a commit; not many, lest one that is slow
+        # leaves hundreds of them unclear when the daemon ends.
+        self._setting_out = asyncio.Semaphore(5 * carriers_at_once)
 
     async def deliver_one(self, delivery: Delivery, known: Known | None = None) -> Outcome | None:
         """One attempt, or one look-up, from the facts to the settlement; the outcome of an attempt that was made."""
@@ -86,36 +86,66 @@ class Deliverer:
             if delivery.fate is Fate.UNKNOWN:
                 await self._settle(delivery, await self._look_up(delivery, message, facts, rules))
                 return None
-            over = self._ended(delivery, message, facts, rules, now)
-            if over is not None:
-                await self._settle(delivery, over)
+            ended = self._ended(delivery, message, facts, rules, now)
+            if ended is not None:
+                await self._settle(delivery, ended)
                 return None
             if await self._waits(delivery, rules, now):
                 return None
-            ended = await self._attempt(delivery, message, facts, rules, now)
-            if ended is not None:
-                return ended.outcome
+            over, outcome = await self._attempt(delivery, message, facts, rules, now)
+            if over:
+                return outcome
         await self._spool.release(delivery.id, self._clock.now() + timedelta(seconds=1), "retry")
         self._taken((), later=True)
         return None
 
+    async def reserved(self, delivery: Delivery, known: Known) -> bool:
+        """Whether a text that is about to be planned may leave in one with its plan; a place for it is held then.
+
+        It is followed by `deliver_started`, or by `unreserve` where it was not started.
+        """
+        now = self._clock.now()
+        rules = known.rules
+        if self._setting_out.locked() or not self._by_relay(delivery, rules) or not known.holds(delivery, rules):
+            return False
+        message = known.facts.messages.get(delivery.message)
+        if self._ended(delivery, message, known.facts, rules, now) or timing.lifts_at(delivery, rules, now):
+            return False
+        return await self._setting_out.acquire()
+
+    def unreserve(self) -> None:
+        """Gives back the place of one that was not started."""
+        self._setting_out.release()
+
+    async def deliver_started(self, delivery: Delivery, known: Known) -> Outcome:
+        """Sends and settles what was committed as leaving with its plan."""
+        try:
+            ended = await self._send(delivery, known.rules)
+        finally:
+            self._setting_out.release()
+        await self._judge(delivery, known.facts.messages.get(delivery.message), ended, known.facts, known.rules)
+        return ended.outcome
+
     async def _attempt(
         self, delivery: Delivery, message: Message | None, facts: Facts, rules: Rules, now: datetime
-    ) -> _Ended | None:
-        """Commits the intent, sends and settles; None = the ledger has moved on."""
+    ) -> tuple[bool, Outcome | None]:
+        """Commits the intent, sends and settles.  Whether that was the end of it, False = the ledger has moved on; and
+        the outcome of an attempt that was made.
+        """
         async with self._setting_out if self._by_relay(delivery, rules) else nullcontext():
             budget = self._budget(delivery, rules, now)
             started = await self._spool.start(delivery, now, _ledger(delivery, facts), budget)
             running = replace(delivery, fate=Fate.SENDING, attempt=delivery.attempt + 1, posted_at=now)
-            ended = await self._send(running, rules) if started.done else _Ended(None)
-        if started.done:
+            ended = await self._send(running, rules) if started.done else None
+        if ended is not None:
             await self._judge(running, message, ended, facts, rules)
-        elif started.reason == "budget":
+            if started.alarm:
+                await self._alarms.half_spent(delivery, started, rules, now)
+            return True, ended.outcome
+        if started.reason == "budget":
             facts = await facts_of(self._spool, rules, delivery)
             await self._settle(delivery, verdict.over_budget(delivery, rules, now, facts))
-        if started.done and started.alarm:
-            await self._alarms.half_spent(delivery, started, rules, now)
-        return None if started.reason == "ledger" else ended
+        return started.reason != "ledger", None
 
     async def overdue(self, delivery: Delivery, why: str) -> bool:
         """Ends a text that its way holds for too long, without an attempt; False = it waits on.
@@ -183,7 +213,6 @@ class Deliverer:
     async def _judge(
         self, delivery: Delivery, message: Message | None, ended: _Ended, facts: Facts, rules: Rules
     ) -> None:
-        assert ended.outcome is not None
         if not isinstance(ended.outcome, Accepted):
             # What follows from a bad end may rest on more than the attempt did, and needs tokens.
             facts = await self._until_done(lambda: facts_of(self._spool, rules, delivery), "judging", delivery.id)

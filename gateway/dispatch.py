@@ -10,18 +10,21 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.alarms import Alarms
+from gateway.breaker import Breakers
 from gateway.core import timing
+from gateway.core.model import Fate
 from gateway.core.rules import Rules
-from gateway.core.work import Deferred, Delivery, Outcome, Refused
+from gateway.core.work import Delivery, Plan
 from gateway.deliver import Deliverer
 from gateway.events import emit, fault
 from gateway.known import Known
-from gateway.ports import Clock, MailCourier, Provider, Spool, SpoolUnavailable
+from gateway.pause import set_within
+from gateway.ports import Clock, Committed, MailCourier, Provider, Spool, SpoolUnavailable
 from gateway.way import MAIL, PAUSED, Item, Way, pace, size, way_of
 
 IN_FLIGHT = 20  # requests at once per number; Twilio bounds an account, not a number
@@ -45,7 +48,7 @@ class Dispatcher:
         grace_seconds: float = 30.0,
     ) -> None:
         self._spool = spool
-        self._alarms = Alarms(spool=spool, rules=rules, clock=clock, taken=self.take)
+        self.alarms = Alarms(spool=spool, rules=rules, clock=clock, taken=self.take)
         self._deliverer = Deliverer(
             spool=spool,
             mail=mail,
@@ -53,13 +56,16 @@ class Dispatcher:
             rules=rules,
             clock=clock,
             taken=self.take,
-            alarms=self._alarms,
+            alarms=self.alarms,
             stopped_within=self.stopped_within,
         )
         self._rules = rules
         self._clock = clock
         self._grace = grace_seconds
         self._ways: dict[str, Way] = {}
+        self._breakers = Breakers(
+            ways=self._ways, spool=spool, alarms=self.alarms, rules=rules, clock=clock, wake=self._look
+        )
         self._count = itertools.count()
         self._workers: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
@@ -75,7 +81,7 @@ class Dispatcher:
         """Takes deliveries that are leased to us; what a full queue has no room for goes back to the spool.
 
         `later`: others wait in the spool for a time of their own, so the next claim may have to come earlier.  `known`
-        is what those were planned from that have just been.
+        is what some of them have just been planned from.
         """
         if later:
             self._wake.set()
@@ -94,6 +100,40 @@ class Dispatcher:
                 self._hand.add(delivery.id)
                 self._bytes += size(delivery)
                 way.queue.put_nowait(Item(delivery.priority, next(self._count), delivery, known))
+
+    async def commit(self, made: Plan, known: Known) -> Committed:
+        """Commits a plan, with it the first attempts of what nothing holds up, and takes what is due."""
+        starts: dict[str, int] = {}
+        for delivery in made.writes.deliveries:
+            if delivery.phone is not None and self._free(delivery) and await self._deliverer.reserved(delivery, known):
+                starts[delivery.id] = known.facts.ledger[delivery.phone]
+        committed = Committed(done=False)
+        try:
+            committed = await self._spool.plan(made, starts=starts)
+        finally:
+            for _ in range(len(starts) - len(committed.started)):
+                self._deliverer.unreserve()
+        for delivery in committed.started:
+            self._hand.add(delivery.id)
+            self._bytes += size(delivery)
+            work = self._guarded(delivery, self._started(delivery, known))
+            if self._stop.is_set():
+                await work  # nobody waits any more for what is spawned now
+            else:
+                self._spawn(work)
+        self.take(committed.leased, later=False, known=known)
+        return committed
+
+    def _free(self, delivery: Delivery) -> bool:
+        """Whether nothing is in the way of a carrier's text: others before it, a pace, a fault or a breaker."""
+        if not delivery.number.startswith("@") or delivery.fate is not Fate.WAITING or self._stop.is_set():
+            return False
+        way = self._way(way_of(delivery))
+        return way.idle(self._rules()) and not self._ways[MAIL].failures and not self._breakers.closing(way, delivery)
+
+    async def _started(self, delivery: Delivery, known: Known) -> None:
+        outcome = await self._deliverer.deliver_started(delivery, known)
+        await self._breakers.heard(self._way(way_of(delivery)), delivery, outcome)
 
     def take_by_hand(self, deliveries: Sequence[Delivery]) -> None:
         """As `take`, what an admin lets try again: one of them finds out whether a carrier that was shut takes us."""
@@ -126,11 +166,6 @@ class Dispatcher:
         elif found is not None:
             self._way(name).fails_later(found.provider)
 
-    @property
-    def tell_doubled(self) -> Callable[[Sequence[tuple[str, str, str]]], Awaitable[None]]:
-        """See alarms.Alarms.tell_doubled."""
-        return self._alarms.tell_doubled
-
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._workers.add(task)
@@ -150,7 +185,7 @@ class Dispatcher:
             except Exception as error:
                 emit("engine.failed", loop="claim", **fault(error))
                 pause = 5.0
-            await _set_within(self._wake, pause)
+            await set_within(self._wake, pause)
         for way in self._ways.values():
             for _ in range(max(IN_FLIGHT, MAILS_AT_ONCE)):
                 way.queue.put_nowait(Item(-1, next(self._count), None))
@@ -184,6 +219,10 @@ class Dispatcher:
         # What a full queue keeps in the spool is due already: its worker wakes us.
         return max(1.0 if full else 0.01, min(60.0, (upcoming - now).total_seconds()))
 
+    def _look(self) -> None:
+        """The next claim comes now."""
+        self._wake.set()
+
     def stop(self) -> None:
         """Takes no more work."""
         self._stop.set()
@@ -191,7 +230,7 @@ class Dispatcher:
 
     async def stopped_within(self, pause: timedelta) -> bool:
         """Waits for the stop, at most that long; whether it came."""
-        return await _set_within(self._stop, pause.total_seconds())
+        return await set_within(self._stop, pause.total_seconds())
 
     async def _worker(self, way: Way) -> None:
         while True:
@@ -205,33 +244,29 @@ class Dispatcher:
                     return
                 if self._stop.is_set():
                     continue
-                closed = self._closing(way, delivery)
+                closed = self._breakers.closing(way, delivery)
                 if closed is None:
                     way.reserve(delivery, self._rules())
                 if way.failures and way.name != MAIL:
                     # One text finds out whether it works again, not twenty.
-                    await self._deliver_guarded(way, delivery, closed, item.known)
+                    await self._guarded(delivery, self._deliver(way, delivery, closed, item.known))
                     delivery = None
             if delivery is not None:
-                await self._deliver_guarded(way, delivery, closed, item.known)
+                await self._guarded(delivery, self._deliver(way, delivery, closed, item.known))
             if self._more and way.queue.qsize() <= way.bound // 2:
                 self._wake.set()
 
-    def _closing(self, way: Way, delivery: Delivery) -> Way | None:
-        """The way whose breaker holds the delivery: its own, or for a carrier's text the relay's; None = none."""
-        way.proven()
-        both = (way, self._ways[MAIL]) if way.mail else (way,)
-        longest = max(both, key=lambda one: one.closed_for(delivery))
-        return longest if longest.closed_for(delivery) else None
+    async def _deliver(self, way: Way, delivery: Delivery, closed: Way | None, known: Known | None) -> None:
+        if closed is not None:
+            await self._hold(closed, delivery)
+            return
+        outcome = await self._deliverer.deliver_one(delivery, known)
+        if outcome is not None:
+            await self._breakers.heard(way, delivery, outcome)
 
-    async def _deliver_guarded(self, way: Way, delivery: Delivery, closed: Way | None, known: Known | None) -> None:
+    async def _guarded(self, delivery: Delivery, work: Coroutine[Any, Any, None]) -> None:
         try:
-            if closed is not None:
-                await self._hold(closed, delivery)
-            else:
-                outcome = await self._deliverer.deliver_one(delivery, known)
-                if outcome is not None:
-                    await self._breaker(way, delivery, outcome)
+            await work
         except SpoolUnavailable as error:
             # Its lease ends, and the sweeper brings it back: what was sent and not settled is then unclear.
             emit("spool.failed", error=str(error), during="delivering", delivery=delivery.id)
@@ -250,7 +285,8 @@ class Dispatcher:
         if timing.decided(delivery, self._rules(), now) and await self._deliverer.overdue(delivery, closed.why):
             return
         due = timing.sooner(closed.opens_at(now), delivery, self._rules(), now)
-        await self._give_back(delivery, due, PAUSED if closed.carrier else "retry")
+        reason = PAUSED if closed.carrier else timing.RELAY if closed.mail else "retry"
+        await self._give_back(delivery, due, reason)
 
     async def _give_back(self, delivery: Delivery, due: datetime, reason: str) -> None:
         try:
@@ -259,35 +295,3 @@ class Dispatcher:
                 self._wake.set()
         except SpoolUnavailable as error:
             emit("spool.failed", error=str(error), during="giving back", delivery=delivery.id)
-
-    async def _breaker(self, way: Way, delivery: Delivery, outcome: Outcome) -> None:
-        """A way that is itself at fault is left alone for a while; its queue stays in the spool."""
-        at = self._ways[MAIL] if way.mail else way  # a relay at fault is so for all mails
-        if isinstance(outcome, Deferred) and outcome.sender_wide:
-            if at.failed(delivery, outcome) and at.alarming(delivery, outcome):
-                await self._alarms.down(delivery, outcome)
-            return
-        if not isinstance(outcome, Deferred):
-            at.mended(delivery.courier)
-        if not way.carrier:
-            return
-        now = self._clock.now()
-        changed = way.heard(delivery, outcome, now, direct=self._rules().direct)
-        if changed == "shut" and isinstance(outcome, Deferred | Refused):
-            await self._alarms.shut_out(delivery, outcome)
-        elif changed == "opens":
-            await self._spool.resume(way.opens_at(now), way.name)
-            self._wake.set()
-
-
-async def _set_within(event: asyncio.Event, seconds: float) -> bool:
-    """Waits for the event, at most that long; whether it came."""
-    if seconds <= 0:
-        await asyncio.sleep(0)
-        return event.is_set()
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True

@@ -24,7 +24,7 @@ from gateway.dispatch import Dispatcher
 from gateway.enclosures import Enclosures, Interrupted, brings
 from gateway.events import emit, fault
 from gateway.known import after, gathered
-from gateway.ports import Clock, Committed, Reader, ReaderUnavailable, Spool, SpoolUnavailable
+from gateway.ports import Clock, Reader, ReaderUnavailable, Spool, SpoolUnavailable
 from gateway.turns import Turns
 
 PLANNERS = 32  # each waits for the store most of the time, and what waits together is committed together
@@ -227,27 +227,20 @@ class Engine:
                     people = named
                     continue
                 made = plan.make(inbound, reading, intents, facts, rules, self._clock.now(), pictures)
-                committed = await self._spool.plan(made)
+                committed = await self._dispatcher.commit(made, after(made.writes, facts, rules))
             if committed.done:
                 at_fault = tell.planned(inbound, made, frozenset(committed.moved), facts, rules)
                 for way, posted_at in at_fault.items():
                     self._dispatcher.pause(way, posted_at)
                 tell.ignored(inbound, intents)
-                await self._deliver(made, committed, facts, rules)
+                await self._dispatcher.alarms.tell_doubled(committed.doubled)
+                taken = len(committed.leased) + len(committed.started)
+                if sum(d.fate is Fate.WAITING for d in made.writes.deliveries) > taken:
+                    self._dispatcher.take((), later=True)
                 await self._enclosures.kept(inbound, pictures)
             if not committed.again:
                 return
         self._behind = True
-
-    async def _deliver(self, made: Plan, committed: Committed, facts: Facts, rules: Rules) -> None:
-        await self._dispatcher.tell_doubled(committed.doubled)
-        waiting = sum(d.fate is Fate.WAITING for d in made.writes.deliveries)
-        known = after(made.writes, facts, rules)
-        for delivery in committed.leased:
-            own = delivery.id in known.facts.deliveries
-            self._dispatcher.take([delivery], later=False, known=known if own else None)
-        if waiting > len(committed.leased):
-            self._dispatcher.take((), later=True)
 
     async def _sweeper(self) -> None:
         """Looks now and then for inbounds whose lease ended or that came in by another door."""

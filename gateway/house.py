@@ -91,6 +91,7 @@ class House:
             arrived=self._arrived,
             has_room=lambda: self.room,
             prover=Prover(self.reader, config.dns_servers),
+            moved=lambda: self.spool.moved,
         )
         self.catch_up = self._catch_up()
         self.almanac = self._almanac()

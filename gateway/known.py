@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field, replace
 
 from gateway.core import another, follow, timing
-from gateway.core.facts import Facts, Needs
+from gateway.core.facts import NOTHING, Facts, Needs
 from gateway.core.model import Kind, Phone
 from gateway.core.rules import Rules
 from gateway.core.work import Delivery, Writes
@@ -29,24 +29,27 @@ class Known:
     def holds(self, delivery: Delivery, rules: Rules) -> bool:
         """Whether they still tell what an attempt at the delivery rests on."""
         fresh = time.monotonic() - self.read_at < KNOWN_SECONDS and self.rules is rules
-        return fresh and (delivery.phone is None or delivery.phone in self.facts.ledger)
+        own = delivery.id in self.facts.deliveries
+        return own and fresh and (delivery.phone is None or delivery.phone in self.facts.ledger)
 
 
 def after(writes: Writes, facts: Facts, rules: Rules) -> Known:
-    """What is known once a plan is committed."""
+    """What is known once a plan is committed; of whose consent it has changed, nothing."""
+    changed = {entry.phone for entry in writes.consents}
+    ledger = {phone: row for phone, row in facts.ledger.items() if phone not in changed}
     new = Facts(
         conversations=writes.conversations,
         deliveries={delivery.id: delivery for delivery in writes.deliveries},
         messages={message.id: message for message in writes.messages},
     )
-    return Known(replace(facts, deliveries={}).joined(new), rules)
+    return Known(replace(facts, deliveries={}, ledger=ledger).joined(new), rules)
 
 
 async def gathered(spool: Spool, wanted: Needs, rules: Rules) -> Facts:
     """The facts asked for, and those that they lead to: the people of conversations, what waits for an answer."""
     facts = await spool.gather(wanted)
     more = follow.further(facts, wanted, rules)
-    return facts if more == Needs() else facts.joined(await spool.gather(more))
+    return facts if more is NOTHING or more == NOTHING else facts.joined(await spool.gather(more))
 
 
 async def facts_of(spool: Spool, rules: Rules, delivery: Delivery) -> Facts:

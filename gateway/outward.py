@@ -8,10 +8,13 @@ from gateway.config import Config
 from gateway.core.rules import Rules
 from gateway.courier.direct import DirectCourier
 from gateway.courier.flowroute import FlowrouteProvider
+from gateway.courier.flowroute_hook import FlowrouteHooks
 from gateway.courier.mail import RelayCourier
 from gateway.courier.oauth import FetchedTokens, FileTokens, Tokens
 from gateway.courier.signer import Signer
 from gateway.courier.twilio import TwilioProvider
+from gateway.courier.twilio_hook import TwilioHooks
+from gateway.doors import HookReader
 from gateway.events import emit
 from gateway.ports import MailCourier
 
@@ -80,3 +83,24 @@ def flowroute(config: Config) -> FlowrouteProvider | None:
         public_url=config.http.public_url if account.hook_secret else "",
         hook_secret=account.hook_secret.reveal() if account.hook_secret else "",
     )
+
+
+def hook_readers(config: Config, rules: Callable[[], Rules]) -> dict[str, HookReader]:
+    """What reads the webhooks of each provider; `rules` are those in force."""
+    found: dict[str, HookReader] = {}
+    if config.twilio is not None and config.http.public_url:
+        found["twilio"] = TwilioHooks(
+            account_sid=config.twilio.account_sid,
+            auth_tokens=[t.reveal() for t in config.twilio.auth_tokens],
+            public_url=config.http.public_url,
+            numbers=lambda: _numbers(rules(), "twilio"),
+        )
+    if config.flowroute is not None and config.flowroute.hook_secret and config.http.public_url:
+        found["flowroute"] = FlowrouteHooks(
+            secret=config.flowroute.hook_secret.reveal(), numbers=lambda: _numbers(rules(), "flowroute")
+        )
+    return found
+
+
+def _numbers(rules: Rules, provider: str) -> list[str]:
+    return [number.phone for number in rules.numbers if number.provider == provider]

@@ -83,6 +83,10 @@ class Way:
         """How many seconds the pace wants before the next one."""
         return self.next_at - time.monotonic()
 
+    def idle(self, rules: Rules) -> bool:
+        """Whether one that comes now waits for nothing: others, the pace, or one that finds out what is wrong."""
+        return self.queue.empty() and not self.failures and not pace(self.name, rules)
+
     def closed_for(self, delivery: Delivery) -> float:
         """For how many seconds nothing is tried, 0 = it is; a look-up is no text."""
         return max(0.0, self.open_until - time.monotonic()) if delivery.fate is Fate.WAITING else 0.0
@@ -201,7 +205,7 @@ def way_of(delivery: Delivery) -> str:
     """The way of a delivery.  Look-ups have one of their own: they cost no text, so no pace holds them."""
     if not delivery.number:
         return MAIL
-    return delivery.number if delivery.fate is Fate.WAITING else f"look-ups of {delivery.number}"
+    return f"look-ups of {delivery.number}" if delivery.fate is Fate.UNKNOWN else delivery.number
 
 
 def size(delivery: Delivery) -> int:

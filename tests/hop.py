@@ -88,7 +88,7 @@ class House:
         """Waits until each was given back without an attempt."""
         async with asyncio.timeout(10):
             for ident in ids:
-                while (await self.told(ident))["reason"] not in ("retry", "paused"):
+                while (await self.told(ident))["reason"] not in ("retry", "relay", "paused"):
                     await asyncio.sleep(0)
 
     async def told(self, ident: str) -> dict[str, Any]:

@@ -24,8 +24,8 @@ from gateway.alarms import Alarms
 from gateway.commands.answer import CommandFailed
 from gateway.commands.queue import Queue
 from gateway.config import Config, load
-from gateway.core.model import Consent, Door, Envelope, Inbound, InboundHook, Phone, Recipient, Refusal
-from gateway.core.work import Delivery, Writes
+from gateway.core.model import Consent, Door, Envelope, Fate, Inbound, InboundHook, Phone, Recipient, Refusal
+from gateway.core.work import Delivery, Plan, Writes
 from gateway.deliver import Deliverer
 from gateway.doorman import Doorman
 from gateway.doors import Visit
@@ -33,6 +33,7 @@ from gateway.enclosures import Enclosures
 from gateway.engine import Engine
 from gateway.house import LEASE_SECONDS
 from gateway.known import Known
+from gateway.ports import Committed
 from gateway.spool.sqlite import SqliteSpool
 
 T = TypeVar("T")
@@ -111,9 +112,9 @@ class Between:
         await self._before()
         return await self.real.start(*given)
 
-    async def plan(self, *given: Any) -> Any:
+    async def plan(self, *given: Any, **named: Any) -> Any:
         await self._before()
-        return await self.real.plan(*given)
+        return await self.real.plan(*given, **named)
 
     async def _before(self) -> None:
         first, self.first = self.first, None
@@ -124,9 +125,23 @@ class Between:
 class Hand:
     """What the dispatcher holds."""
 
-    def __init__(self) -> None:
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self.alarms: Alarms | None = None
         self.leased: list[Delivery] = []
         self.known: dict[str, Known] = {}  # what they were planned from, however long ago
+
+    async def commit(self, made: Plan, known: Known) -> Committed:
+        """As Dispatcher.commit: what nothing holds up is on the wire when it returns."""
+        deliverer, starts = self._house.deliverer, {}
+        for d in made.writes.deliveries:
+            if d.fate is Fate.WAITING and d.phone is not None and await deliverer.reserved(d, known):
+                starts[d.id] = known.facts.ledger[d.phone]
+        committed: Committed = await self._house.spool.plan(made, starts=starts)
+        self.take(committed.leased, known=known)
+        for delivery in committed.started:
+            await self._house.begin(delivery, known)
+        return committed
 
     def take(self, deliveries: Sequence[Delivery], *, later: bool = True, known: Known | None = None) -> None:
         self.leased += deliveries
@@ -170,7 +185,7 @@ class House:
             )
         )
         await self.spool.real.open()
-        self.hand = Hand()
+        self.hand = Hand(self)
         self.arrived: list[Inbound] = []
         providers = {"twilio": self.world}
         reader = FaultyReader()
@@ -182,12 +197,12 @@ class House:
             keep_days={},
         )  # fmt: skip
         alarms = Alarms(spool=self.spool, rules=lambda: self.rules, clock=self.clock, taken=self.hand.take)
-        self._deliverer = Deliverer(
+        self.deliverer = Deliverer(
             spool=self.spool, mail=self.world.relay, providers=providers, rules=lambda: self.rules,
             clock=self.clock, taken=self.hand.take, alarms=alarms, stopped_within=self.hand.stopped_within,
             carriers_at_once=1_000,  # here all of them may be on the wire at once
         )  # fmt: skip
-        self.hand.tell_doubled = alarms.tell_doubled
+        self.hand.alarms = alarms
         self._doorman = Doorman(
             config=lambda: self.config, spool=self.spool, clock=self.clock, arrived=self.arrived.append,
             has_room=lambda: True,
@@ -232,11 +247,12 @@ class House:
         busy = {work.delivery.id for work in self.world.on_the_wire}
         return [d for d in self.hand.leased if d.id not in busy]
 
-    async def begin(self, delivery: Delivery) -> Work:
+    async def begin(self, delivery: Delivery, started_from: Known | None = None) -> Work:
         """Delivers until the request is on the wire, or until nothing is left to do."""
-        self.hand.leased.remove(delivery)
-        work = Work(delivery)
-        work.task = asyncio.create_task(self._deliver(work))
+        if started_from is None:
+            self.hand.leased.remove(delivery)
+        work = Work(delivery, self.clock.now())
+        work.task = asyncio.create_task(self._deliver(work, started_from))
         entered = asyncio.create_task(work.entered.wait())
         await asyncio.wait({work.task, entered}, return_when=asyncio.FIRST_COMPLETED)
         entered.cancel()
@@ -244,9 +260,12 @@ class House:
             work.task.result()
         return work
 
-    async def _deliver(self, work: Work) -> None:
+    async def _deliver(self, work: Work, started_from: Known | None) -> None:
         WORK.set(work)
-        await self._deliverer.deliver_one(work.delivery, self.hand.known.pop(work.delivery.id, None))
+        if started_from is not None:
+            await self.deliverer.deliver_started(work.delivery, started_from)
+            return
+        await self.deliverer.deliver_one(work.delivery, self.hand.known.pop(work.delivery.id, None))
 
     async def answer(self, work: Work, answer: str, end: str = "delivered") -> None:
         """The world answers what is on the wire; returns when that is settled."""

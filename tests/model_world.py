@@ -52,6 +52,7 @@ class Work:
     """One delivery in the hand of a worker: its task, and where it waits for an answer from outside."""
 
     delivery: Delivery
+    begun_at: datetime
     entered: asyncio.Event = field(default_factory=asyncio.Event)
     post: Post | None = None  # what is on the wire
     task: asyncio.Task[None] | None = None

@@ -208,3 +208,21 @@ async def test_a_fallback_is_paid_of_the_senders_budget(house: Callable[..., Hou
 
     assert [("m0.1.2", 1)] == h.room.account.sent
     assert "the budget of sender jobs is used up" == (await h.told("m1.1.2"))["note"]
+
+
+async def test_what_an_outage_of_the_relay_put_off_goes_as_soon_as_it_is_back(house: Callable[..., House]) -> None:
+    h = house(alarm_to=())
+    await h.hop.down()
+    first, second = carried(0), carried(1)
+    await h.leave(first)
+    await h.room.ends_as(Fate.WAITING, *ids(first))
+    await h.leave(second)
+    await h.given_back(*ids(second))
+    (put_off,) = await h.room.spool.find("delivery", id=ids(first)[0])
+    await h.hop.up()
+    h.room.run()
+    await h.room.ends_as(Fate.HANDED_OVER, *ids(first, second))
+
+    # Its own try would have come later.
+    (sent,) = await h.room.spool.find("delivery", id=ids(first)[0])
+    assert (put_off["reason"], sent["due_at"] < put_off["due_at"]) == ("relay", True)

@@ -187,7 +187,8 @@ class Shop(RuleBasedStateMachine):
     )
     def time_passes(self, seconds: int, answer: str) -> None:
         for work in list(self.world.on_the_wire):
-            if seconds >= (TEXT_WIRE if isinstance(work.delivery.parcel, TextParcel) else MAIL_WIRE):
+            waited = (self.house.clock.now() - work.begun_at).total_seconds() + seconds
+            if waited >= (TEXT_WIRE if isinstance(work.delivery.parcel, TextParcel) else MAIL_WIRE):
                 self.house.run(self.house.answer(work, answer))
         self.house.clock.advance(seconds)
         self.house.sweep()
