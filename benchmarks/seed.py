@@ -79,7 +79,7 @@ def _value(name: str, kind: str) -> str:
     """What a copy has in a column: its own id, and its employee's name and phone."""
     if name == "seq":
         return "NULL"
-    if name == "bounce":
+    if name in ("bounce", "conversation"):  # tokens
         return "lower(hex(randomblob(6)))"
     if kind != "TEXT":
         return f't."{name}"'

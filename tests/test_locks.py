@@ -18,8 +18,9 @@ WANTED = {
     "build": PROJECT["build-system"]["requires"],
     "contract": (ROOT / "requirements/contract.in").read_text().splitlines(),
     "fuzz": (ROOT / "requirements/fuzz.in").read_text().splitlines(),
+    "peer": (ROOT / "requirements/peer.in").read_text().splitlines(),
 }
-ALONE = {"contract", "fuzz"}  # in an environment of its own
+ALONE = {"contract", "fuzz", "peer"}  # in an environment of its own
 
 
 def canonical(requirement: str) -> str:

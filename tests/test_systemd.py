@@ -64,19 +64,43 @@ def test_systemd_rates_the_exposure_as_low(unit: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_a_bad_configuration_is_no_restart_loop() -> None:
+def read(name: str) -> configparser.ConfigParser:
+    """A unit by section and key; of a key that stands more than once the last."""
     unit = configparser.ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str  # type: ignore[method-assign, assignment]  # keys of systemd have capitals
-    unit.read(UNIT)
+    unit.read(UNIT.with_name(name))
+    return unit
+
+
+def test_a_bad_configuration_is_no_restart_loop() -> None:
+    unit = read("gateway.service")
 
     assert unit["Service"]["RestartPreventExitStatus"] == "2 78"
     assert unit["Service"]["Type"] == "notify"
 
 
+def test_a_client_that_waits_at_the_socket_does_not_start_a_daemon_that_ends_at_once_for_ever() -> None:
+    """RestartPreventExitStatus= binds Restart= only: a client that waits starts it again (systemd.socket(5))."""
+    unit, socket = read("gateway.service")["Unit"], read("gateway.socket")["Socket"]
+    bounds = [
+        (int(unit["StartLimitBurst"]), int(unit["StartLimitIntervalSec"])),
+        (int(socket["TriggerLimitBurst"]), int(socket["TriggerLimitIntervalSec"])),
+    ]
+
+    assert bounds == [(10, 300), (20, 300)]
+    # Pending clients are served after a restart.
+    assert "FlushPending" not in socket
+
+
+def test_the_socket_says_how_to_start_again_after_systemd_gave_up() -> None:
+    told = UNIT.with_name("gateway.socket").read_text()
+
+    assert "systemctl reset-failed gateway.socket gateway.service" in told
+    assert "gateway check" in told
+
+
 def test_a_mail_and_a_picture_of_the_worst_kind_fit_into_the_units_memory_beside_the_daemon() -> None:
-    unit = configparser.ConfigParser(strict=False, interpolation=None)
-    unit.optionxform = str  # type: ignore[method-assign, assignment]  # keys of systemd have capitals
-    unit.read(UNIT)
+    unit = read("gateway.service")
     limits = Limits()
 
     high, most = (int(unit["Service"][key].removesuffix("M")) << 20 for key in ("MemoryHigh", "MemoryMax"))

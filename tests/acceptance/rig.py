@@ -212,6 +212,7 @@ class Pulse:
 
     def __init__(self) -> None:
         self.times: list[float] = []
+        self.banners: list[float] = []  # from the connection on
 
     @property
     def worst(self) -> float:
@@ -230,9 +231,11 @@ async def healthy(house: House, every: float = 0.02) -> AsyncIterator[Pulse]:
     async def beat() -> None:
         while True:
             begun = clock()
-            client = await connect(house.daemon.port())
-            pulse.times.append(clock() - begun)
-            async with client:
+            async with await connect(house.daemon.port(), greet=False) as client:
+                assert (await client.reply()).startswith("220")
+                pulse.banners.append(clock() - begun)
+                assert (await client.say("EHLO pc7.shop.example")).startswith("250")
+                pulse.times.append(clock() - begun)
                 for _ in range(25):
                     begun = clock()
                     answer = await client.say("NOOP")

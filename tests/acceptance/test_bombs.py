@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import io
 import struct
@@ -12,16 +11,15 @@ from email.message import EmailMessage
 from pathlib import Path
 
 from cases import Open, Seen, case
+from gauges import LAG_SECONDS, READER_BYTES, costs
+from house import House
 from rig import (
     ANN,
     JOBS,
     MIB,
     OURS,
     VOUCHED,
-    children,
-    memory,
-    mib,
-    rig,
+    healthy,
     send,
     texted,
 )
@@ -68,43 +66,44 @@ async def test_attachments_made_to_hurt_are_left_out_and_the_words_arrive(open_s
         ("application/zip", "../../x", zipped()),
         ("image/jpeg", "../../../../tmp/gateway-was-here.jpg", b"\xff\xd8\xff\xe0junk"),
     ]
-    pid, peaks = rig(house).pid, Peaks()
-    before = memory(pid)
-    watching = asyncio.create_task(peaks.watch(pid))
-    for n, (kind, name, data) in enumerate(files):
-        mail = EmailMessage()
-        mail["From"], mail["Subject"], mail["Message-ID"] = JOBS, "RO 17", f"<a{n}@shop.example.com>"
-        mail.set_content(f"with {n}")
-        main, _, sub = kind.partition("/")
-        mail.add_attachment(data, maintype=main, subtype=sub, filename=name)
-        assert (await house.daemon.mail(mail.as_bytes(), JOBS, [f"{ANN[1:]}@sms.example.com"]))[0].startswith("250")
-        await texted(house, f"with {n}", ANN)
-        assert await house.world.customer_texts(ANN, OURS, f"Look {n}", [(kind, data)]) == 200
-    wanted = [f"Look {n}" for n in range(len(files))]
-    await house.world.wait(lambda w: all(any(x in m.text for m in w.mails) for x in wanted), 60)
-    watching.cancel()
+    async with healthy(house) as pulse, costs(house) as cost:
+        for n, file in enumerate(files):
+            await _both_ways(house, n, file)
+        wanted = [f"Look {n}." for n in range(len(files))]
+        await house.world.wait(lambda w: all(any(x in m.text for m in w.mails) for x in wanted), 60)
+        # What passes when it is harmless: else all of this would show nothing.
+        await _both_ways(house, len(files), ("image/png", "dent.png", png(400, 300)))
+        look = await house.world.wait(lambda w: [m for m in w.mails if f"Look {len(files)}." in m.text], 60)
     texts = [t for t in house.world.phone(ANN) if t.direction == "outbound-api"]
+    pictures = {t.body: len(t.media_urls) for t in texts if t.media_urls}
+    mailed = [
+        p
+        for m in house.world.mails
+        if "Look" in m.text
+        for p in m.message.walk()
+        if p.get_content_maintype() == "image"
+    ]
 
-    grown = memory(pid) - before
-    seen(f"{len(files)} both ways: words arrived, {sum(bool(t.media_urls) for t in texts)} pictures texted; "
-         f"daemon + {mib(grown)}, a reader at most {mib(peaks.most)}")  # fmt: skip
-    assert not any(t.media_urls for t in texts)
-    assert grown < 64 * MIB
+    seen(f"{len(files)} both ways: words arrived; pictures that passed: {len(pictures)} out, {len(mailed)} in; "
+         f"{cost.told}; {pulse.told}")  # fmt: skip
+    assert [f"with {len(files)}"] == list(pictures)
+    assert len(mailed) == sum(p.get_content_maintype() == "image" for p in look[0].message.walk()) == 1
+    assert cost.grown < 64 * MIB
+    assert cost.reader < READER_BYTES
+    assert cost.own_lag < LAG_SECONDS
+    assert pulse.worst < 1
     assert not Path("/tmp/gateway-was-here.jpg").exists()
     assert [] == [path for path in house.folder.rglob("*") if path.name in ("x", "0", "1", "2", "3")]
 
 
-class Peaks:
-    """The most memory of any child that was ever seen."""
-
-    def __init__(self) -> None:
-        self.most = 0
-
-    async def watch(self, pid: int) -> None:
-        while True:
-            for child in children(pid):
-                try:
-                    self.most = max(self.most, memory(child))
-                except (OSError, AssertionError):
-                    continue  # it has ended meanwhile
-            await asyncio.sleep(0.02)
+async def _both_ways(house: House, number: int, file: tuple[str, str, bytes]) -> None:
+    """Sends a file with a mail to a customer, who has its words then, and from her phone with a text."""
+    kind, name, data = file
+    mail = EmailMessage()
+    mail["From"], mail["Subject"], mail["Message-ID"] = JOBS, "RO 17", f"<a{number}@shop.example.com>"
+    mail.set_content(f"with {number}")
+    main, _, sub = kind.partition("/")
+    mail.add_attachment(data, maintype=main, subtype=sub, filename=name)
+    assert (await house.daemon.mail(mail.as_bytes(), JOBS, [f"{ANN[1:]}@sms.example.com"]))[0].startswith("250")
+    await texted(house, f"with {number}", ANN)
+    assert await house.world.customer_texts(ANN, OURS, f"Look {number}.", [(kind, data)]) == 200

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import re
+import signal
 import sys
+from collections import Counter
 from pathlib import Path
 
 import apsw
@@ -13,6 +16,7 @@ import pytest
 import test_kill
 from cases import Open, Seen, case
 from daemon import environment
+from gauges import LAG_SECONDS, costs
 from house import House
 from rig import (
     VOUCHED,
@@ -26,6 +30,7 @@ from rig import (
     small_disk,
     stored,
     texted,
+    texts_out,
     traced,
     until_ready,
 )
@@ -111,6 +116,69 @@ async def test_a_mail_whose_content_is_cut_off_by_the_end_is_not_stored(shop: Ho
     assert (await send(shop, "the first half, and the second of this one", "bob")).startswith("250")
 
 
+@case(6, "SIGTERM at any moment, under load", "each end with exit 0; all acknowledged sent once, none twice")
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("ends", [6, pytest.param(50, marks=pytest.mark.long)])
+async def test_an_end_at_any_moment_under_load_loses_nothing_and_doubles_nothing(
+    ends: int, open_shop: Open, seen: Seen
+) -> None:
+    dice = random.Random(f"{test_kill.SEED} {ends} ends")
+    house = await open_shop(test_kill.CONFIG.format(on_unknown="hold") + VOUCHED)
+    load = test_kill.Load(house, dice)
+    clock = asyncio.get_running_loop().time
+    took = []
+    await house.start()
+    async with asyncio.TaskGroup() as group:
+        for name in range(8):
+            group.create_task(load.client(name))
+        for _ in range(ends):
+            await house.daemon.wait_until(clock() + dice.uniform(0.02, test_kill.LONGEST))
+            house.daemon.listens.clear()
+            begun = clock()
+            await house.daemon.stop()
+            took.append(clock() - begun)
+            await house.start()
+        load.over = True
+    listed = await test_kill._settled(house)
+    await house.daemon.stop()
+    raws = stored(house)
+    sent = Counter(texts_out(house)) + Counter(mail.text for mail in house.world.mail.to("@vtext.com"))
+    wrong = {words: sent[words] for words in load.acknowledged if sent[words] != 1}
+
+    seen(f"{ends} ends, {max(took):.1f} s at most; {len(load.acknowledged)} acknowledged, {len(wrong)} not sent once")
+    assert [] == listed
+    assert {} == wrong
+    assert all(any(words.encode() in raw for raw in raws) for words in load.acknowledged)
+    assert len(load.acknowledged) > ends
+
+
+@case(6, "SIGTERM while it starts", "it ends at once; the store is whole and the next start works")
+async def test_an_end_while_it_starts_leaves_a_store_that_starts(shop: House, seen: Seen) -> None:
+    assert (await send(shop, "before", "bob")).startswith("250")
+    await shop.daemon.stop()
+    dice = random.Random(6)
+    codes = Counter([await _ended_at(shop, dice.uniform(0.05, 2.0)) for _ in range(10)])
+    await shop.start()
+
+    seen(f"10 ends within two seconds of the start: exit codes {dict(codes)}")
+    assert set(codes) <= {0, -signal.SIGTERM}  # before it listens for signals, it ends like any process
+    assert (await send(shop, "after", "bob")).startswith("250")
+    await shop.daemon.stop()
+    assert len([raw for raw in stored(shop) if b"Subject: RO 17" in raw]) == 2
+
+
+async def _ended_at(house: House, seconds: float) -> int:
+    """The exit code of a daemon that is told to end so many seconds after its process began."""
+    words = rig(house)._words("serve")
+    quiet = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(*words, env=environment(), stdout=quiet, stderr=quiet)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(process.wait()), seconds)
+    process.terminate()
+    async with asyncio.timeout(45):
+        return await process.wait()
+
+
 @case(8, "disk full", "452 before it is full, health red, recovers by itself")
 async def test_a_disk_that_fills_up_defers_mail_before_it_is_full_and_takes_it_again(
     open_shop: Open, tmp_path: Path, seen: Seen
@@ -152,7 +220,7 @@ async def test_a_file_that_may_not_grow_defers_mail_and_the_daemon_stays(shop: H
     told = [raw for raw in stored(shop) if b"Subject: RO 17" in raw]
 
     seen(f"{refused[:9]} while it may not grow, then {again[:9]}")
-    assert refused[0] == "4"
+    assert refused[:9] in ("451 4.3.0", "452 4.3.1")
     assert again.startswith("250")
     assert len(told) >= 2
 
@@ -213,14 +281,19 @@ async def test_a_read_only_file_system_keeps_the_daemon_from_starting_with_a_sen
 @case(13, "database locked by another process", "other clients answered at once; 4xx after the busy timeout")
 async def test_a_lock_held_by_another_process_defers_mail_and_holds_up_nobody_else(shop: House, seen: Seen) -> None:
     assert (await send(shop, "before", "bob")).startswith("250")
-    async with locked(shop), healthy(shop) as pulse:
+    async with locked(shop), healthy(shop) as pulse, costs(shop) as cost:
         during = [await send(shop, f"during {n}", "bob", ident=f"d{n}") for n in range(3)]
     again = await _until_taken(shop, "after")
 
-    seen(f"{pulse.told}; mail: {during[0][:9]}, then {again[:9]}")
+    banner = sorted(pulse.banners)[len(pulse.banners) // 2]
+    seen(f"{pulse.told}, {banner * 1000:.0f} ms for a banner; {cost.told}; mail: {during[0][:9]}, then {again[:9]}")
     assert all(answer[0] == "4" for answer in during)
     assert again.startswith("250")
+    assert cost.own_lag < LAG_SECONDS
     assert pulse.worst < 1
+    assert banner < 0.2
+    # Not the worst: a busy machine holds up one or the other, a lock in the loop all of them.
+    assert sorted(pulse.times)[len(pulse.times) * 9 // 10] < 0.2
 
 
 @case(14, "database corrupt", "refuses to start, names file and restore command, creates nothing anew")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 from cases import Open, Seen, case
+from gauges import LAG_SECONDS, costs
 from house import House
 from logins import STRANGER, login
 from rig import (
@@ -18,10 +19,8 @@ from rig import (
     envelope,
     healthy,
     job_mail,
-    memory,
     mib,
     pour,
-    rig,
     send,
 )
 from smtp_house import Client
@@ -30,24 +29,24 @@ from smtp_house import Client
 @case(38, "an endless line in DATA, 1 GiB", "cut at limit + slack, RSS +< 16 MiB")
 async def test_a_line_without_end_is_cut_off_and_leaves_no_trace_in_memory(shop: House, seen: Seen) -> None:
     assert (await send(shop, "warm", "bob")).startswith("250")
-    before = memory(rig(shop).pid)
-    async with await connect(shop.daemon.port()) as client:
-        await envelope(client)
-        sent = await pour(client, b"a" * MIB, 1024)
-    await shop.daemon.wait_event("session.cut", reason="too many bytes")
-    grown = memory(rig(shop).pid) - before
+    async with healthy(shop) as pulse, costs(shop) as cost:
+        async with await connect(shop.daemon.port()) as client:
+            await envelope(client)
+            sent = await pour(client, b"a" * MIB, 1024)
+        await shop.daemon.wait_event("session.cut", reason="too many bytes")
 
-    seen(f"cut after {mib(sent)}; peak of memory + {mib(grown)}, {mib(memory(rig(shop).pid, 'VmRSS'))} in all")
+    seen(f"cut after {mib(sent)}; {cost.told}; {pulse.told}")
     assert sent < 64 * MIB
-    assert grown < 16 * MIB
+    assert cost.grown < 16 * MIB
+    assert cost.own_lag < LAG_SECONDS
+    assert pulse.worst < 1
 
 
 @case(39, "200 MiB of lines, and a SIZE that lies", "552 or cut, RSS flat")
 @pytest.mark.parametrize("size", ["", " SIZE=1000", " SIZE=209715200"], ids=["none", "lie", "honest"])
 async def test_too_much_mail_is_refused_or_cut_and_memory_stays_flat(size: str, shop: House, seen: Seen) -> None:
     assert (await send(shop, "warm", "bob")).startswith("250")
-    before = memory(rig(shop).pid)
-    async with await connect(shop.daemon.port()) as client:
+    async with healthy(shop) as pulse, costs(shop) as cost, await connect(shop.daemon.port()) as client:
         answer = await client.say(f"MAIL FROM:<{JOBS}>{size}")
         sent = 0
         if answer.startswith("250"):
@@ -56,12 +55,13 @@ async def test_too_much_mail_is_refused_or_cut_and_memory_stays_flat(size: str, 
             sent = await pour(client, (b"b" * 1022 + b"\r\n") * 1024, 200)
             client.send(b".\r\n")
             answer = await client.reply() or "cut"
-    grown = memory(rig(shop).pid) - before
 
-    seen(f"{size.strip() or 'no SIZE'}: {answer[:9]} after {mib(sent)}, peak + {mib(grown)}")
+    seen(f"{size.strip() or 'no SIZE'}: {answer[:9]} after {mib(sent)}; {cost.told}; {pulse.told}")
     assert answer == "cut" or answer.startswith("552 5.3.4")
     # The mail itself may be held up to its limit of 10 MiB, and be copied once.
-    assert grown < 32 * MIB
+    assert cost.grown < 32 * MIB
+    assert cost.own_lag < LAG_SECONDS
+    assert pulse.worst < 1
 
 
 @case(40, "5,000 RCPT", "452 over the limit, the first ones still usable")
@@ -70,21 +70,26 @@ async def test_recipients_over_the_limit_are_put_off_and_the_first_ones_get_the_
 ) -> None:
     house = await open_shop(login(sender='refuse = "mail"'))
     await house.start()
-    async with await connect(house.daemon.port()) as client:
+    assert (await send(house, "warm", "bob")).startswith("250")
+    first = len(house.daemon.events)
+    async with healthy(house) as pulse, costs(house) as cost, await connect(house.daemon.port()) as client:
         await client.say(f"MAIL FROM:<{JOBS}>")
         answers = [await client.say(f"RCPT TO:<{2025550000 + n}@sms.example.com>") for n in range(100, 200)]
         answers += [await client.say(f"RCPT TO:<x{n}@sms.example.com>") for n in range(4900)]
         await client.say("DATA")
         client.send(job_mail("ready") + b".\r\n")
         end = await client.reply()
-    accepted = await house.daemon.wait_event("inbound.accepted")
+    accepted = await house.daemon.wait_event("inbound.accepted", after=first)
 
     counts = {code: sum(a.startswith(code) for a in answers) for code in ("250", "452")}
-    seen(f"{counts}; then {end[:9]} for {accepted['recipients']}")
+    seen(f"{counts}; then {end[:9]} for {accepted['recipients']}; {cost.told}; {pulse.told}")
     assert counts == {"250": 100, "452": 4900}
     assert all(answer.startswith("452 4.5.3") for answer in answers[100:])
     assert end.startswith("250")
     assert accepted["recipients"] == 100
+    assert cost.grown < 16 * MIB
+    assert cost.own_lag < LAG_SECONDS
+    assert pulse.worst < 1
 
 
 @case(41, "2,000 idle connections and 300 slow ones", "421 above the caps; a healthy client < 1 s")
@@ -94,9 +99,9 @@ async def test_a_crowd_of_connections_is_turned_away_and_a_healthy_client_is_ser
     _room_for(3000)
     house = await open_shop(login())
     await house.start()
-    before = memory(rig(house).pid)
+    assert (await send(house, "warm", "bob")).startswith("250")
     async with contextlib.AsyncExitStack() as stack:
-        async with healthy(house) as pulse:
+        async with healthy(house) as pulse, costs(house) as cost:
             turned, crowd = 0, []
             for n in range(2300):
                 # the slow ones come from three addresses more
@@ -110,10 +115,11 @@ async def test_a_crowd_of_connections_is_turned_away_and_a_healthy_client_is_ser
                     client.send(b"E")
             assert (await send(house, "healthy", "bob")).startswith("250")
         inside = len(crowd) - turned
-    grown = memory(rig(house).pid) - before
 
-    seen(f"{inside} let in, {turned} told 421; {pulse.told}; memory + {mib(grown)}")
+    seen(f"{inside} let in, {turned} told 421; {cost.told}; {pulse.told}")
     assert inside <= 80
+    assert cost.grown < 16 * MIB
+    assert cost.own_lag < LAG_SECONDS
     assert pulse.worst < 1
 
 
@@ -181,12 +187,33 @@ async def _deaf(client: Client) -> None:
             await client.writer.drain()
 
 
+@case(42, "30,000 commands in one go, from four clients", "all answered or cut; loop lag < 100 ms")
+@pytest.mark.parametrize("verb", [b"NOOP", b"RSET", b"X"], ids=["noop", "rset", "unknown"])
+async def test_many_commands_in_one_go_hold_nobody_up(verb: bytes, shop: House, seen: Seen) -> None:
+    assert (await send(shop, "warm", "bob")).startswith("250")
+
+    async def hurry() -> bytes:
+        async with await connect(shop.daemon.port()) as client:
+            client.send((verb + b"\r\n") * 30_000 + b"QUIT\r\n")
+            return await client.gone()
+
+    async with healthy(shop) as pulse, costs(shop) as cost:
+        told = await asyncio.gather(*(hurry() for _ in range(4)))
+    ends = {one.splitlines()[-1] for one in told}
+
+    seen(f"{verb.decode()}: {sorted(ends)}; {cost.told}; {pulse.told}")
+    assert {end[:3] for end in ends} <= {b"221", b"421"}
+    assert cost.grown < 16 * MIB
+    assert cost.own_lag < LAG_SECONDS
+    assert pulse.worst < 1
+
+
 @case(42, "NOOP for ever, drips, a client that does not read", "cut by the timers; memory flat")
 async def test_slow_clients_are_cut_by_the_timers_and_cost_no_memory(open_shop: Open, seen: Seen) -> None:
     house = await open_shop(login(SLOW))
     await house.start()
     assert (await send(house, "warm", "bob")).startswith("250")
-    before, clock = memory(rig(house).pid), asyncio.get_running_loop().time
+    clock = asyncio.get_running_loop().time
     times: dict[str, float] = {}
 
     async def timed(play: Callable[[Client], object]) -> None:
@@ -195,11 +222,12 @@ async def test_slow_clients_are_cut_by_the_timers_and_cost_no_memory(open_shop: 
             await play(client)  # type: ignore[misc]
         times[play.__name__.strip("_")] = clock() - begun
 
-    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+    async with healthy(house) as pulse, costs(house) as cost, asyncio.timeout(30), asyncio.TaskGroup() as group:
         for play in (_noops, _drip_command, _drip_content, _deaf):
             group.create_task(timed(play))
-    grown = memory(rig(house).pid) - before
 
-    seen("; ".join(f"{name} cut after {took:.1f} s" for name, took in times.items()) + f"; memory + {mib(grown)}")
+    told = "; ".join(f"{name} cut after {took:.1f} s" for name, took in times.items())
+    seen(f"{told}; {cost.told}; {pulse.told}")
     assert max(times.values()) < 15
-    assert grown < 16 * MIB
+    assert cost.grown < 16 * MIB
+    assert pulse.worst < 1

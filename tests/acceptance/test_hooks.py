@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import aiohttp
+import pytest
 from cases import Open, Seen, case
 from house import PASSWORD, House
 from logins import login
@@ -111,6 +112,7 @@ async def test_a_replayed_webhook_is_answered_and_changes_nothing(shop: House, s
     seen(f"{counts}; {len(mails)} reply mail, {len(events(shop, 'hook.accepted'))} kept")
     assert counts == {200: 100}
     assert len(mails) == 1
+    assert len(events(shop, "hook.accepted")) == 2
 
 
 @case(54, "webhook while the database is locked", "503; what was answered 2xx is not lost")
@@ -276,8 +278,17 @@ def _moving(moved: object) -> Callable[[asyncio.StreamReader, asyncio.StreamWrit
     return move
 
 
+# There is one level of the log; what more an admin can have said is what Python itself says of a process.
+VERBOSE = {"PYTHONASYNCIODEBUG": "1", "PYTHONDEVMODE": "1", "PYTHONWARNINGS": "always"}
+
+
 @case(61, "<script> in a text, private data in the log", "inert; one line each; 0 numbers, bodies, secrets")
-async def test_what_strangers_write_is_inert_and_nothing_private_is_in_the_log(open_shop: Open, seen: Seen) -> None:
+@pytest.mark.parametrize("more", [{}, VERBOSE], ids=["as it runs", "all that can be turned on"])
+async def test_what_strangers_write_is_inert_and_nothing_private_is_in_the_log(
+    more: dict[str, str], open_shop: Open, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in more.items():
+        monkeypatch.setenv(name, value)
     house = await open_shop(login(sender="vouches = true"))
     await house.start()
     secret = "the brake pads of bay seven"
@@ -304,7 +315,8 @@ async def test_what_strangers_write_is_inert_and_nothing_private_is_in_the_log(o
     numbers += [f"{n[:3]}{mark}{n[3:6]}{mark}{n[6:]}" for n in numbers for mark in "-. "]
     leaks = [word for word in [*numbers, secret, "script", PASSWORD, house.token] if word in log]
     kinds = {part.get_content_type() for part in reply.message.walk()}
-    seen(f"reply mail: {sorted(kinds)}; {len(house.daemon.events)} log lines, {len(leaks)} leaks: {leaks}")
+    wrote = f"{len(house.daemon.events)} log lines, {len(house.daemon.complaints)} bytes of stderr"
+    seen(f"reply mail: {sorted(kinds)}; {wrote}, {len(leaks)} leaks: {leaks}")
     assert "text/html" not in kinds
     assert [] == events(house, "forged.line")
     assert [] == leaks

@@ -69,6 +69,43 @@ async def test_a_number_that_would_cost_is_refused_at_the_door(open_shop: Open, 
     assert house.world.twilio.posts == {}
 
 
+ABROAD = {
+    "+44 70, personal": "+447012345678", "+44 87, premium": "+448712345678", "+44 33, company": "+443331234567",
+    "+44 20, landline": "+442071838750", "+49 180, shared cost": "+49180512345", "+49 900": "+499001123456",
+    "Guernsey": "+447911123456", "Jamaica": "18765550143",
+}  # fmt: skip
+
+
+@case(57, "the same where other countries are texted, with landlines", "refused before anything is spent")
+async def test_a_country_that_is_texted_has_numbers_that_are_not_all_the_same(open_shop: Open, seen: Seen) -> None:
+    house = await open_shop(f'{VOUCHED}[policy]\ncountries = ["US", "GB", "DE"]\n')
+    await house.start()
+    answers = {name: await send(house, "ready", number) for name, number in ABROAD.items()}
+    before = dict(house.world.twilio.posts)
+    mobile = await send(house, "a British mobile", "+447400123456")
+    await texted(house, "a British mobile")
+
+    seen(f"{sorted({answer[:9] for answer in answers.values()})}, posts {sum(before.values())}; a mobile: {mobile[:9]}")
+    assert [] == [name for name, answer in answers.items() if not answer.startswith("550 5.")]
+    assert before == {}
+
+
+@case(57, "a landline of +1, which the number does not tell", "refused by the provider uncharged, told, never again")
+async def test_a_landline_that_only_the_provider_knows_is_posted_once_and_reported(open_shop: Open, seen: Seen) -> None:
+    house = await open_shop(VOUCHED)
+    await house.start()
+    house.world.twilio.faults.add("21614")
+    assert (await send(house, "ready", ANN[1:])).startswith("250")
+    refused = await house.daemon.wait_event("delivery.refused", code="21614")
+    (report, *_) = await house.world.wait(lambda w: w.mail.to(JOBS), 20)
+
+    seen(f"{refused['fate']}, {house.world.twilio.posts[ANN]} post, nothing sent; told: {report.message['Subject']}")
+    assert refused["fate"] == "failed"
+    assert house.world.twilio.posts == {ANN: 1}
+    assert [] == texts_out(house)
+    assert "not a mobile number" in report.text
+
+
 @case(58, "budget race: 200 mails at budget - 1", "exactly one sent; survives kill -9")
 async def test_two_hundred_mails_for_the_last_segment_spend_one(open_shop: Open, seen: Seen) -> None:
     budget = '[[sender]]\nname = "jobs"\nnetworks = ["127.0.0.0/8"]\nnumber = "service"\nsegments_per_day = 2\n'
