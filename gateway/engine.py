@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gateway import tell
+from gateway.backlog import Backlog
+from gateway.calm import Calm
 from gateway.core import dsn, plan
 from gateway.core.facts import Facts, Needs
 from gateway.core.intent import needs, understand
@@ -28,9 +29,10 @@ from gateway.ports import Clock, Reader, ReaderUnavailable, Spool, SpoolUnavaila
 from gateway.turns import Turns
 
 PLANNERS = 32  # each waits for the store most of the time, and what waits together is committed together
+BUSY_PLANNERS = 4  # of them go on while mail pours in: what is not accepted now may be lost, what is can wait
+CALM_SECONDS = 0.05  # without an arrival: then all of them go on
 FETCHERS = 4  # planners of texts with pictures: a host that hangs must not hold up what has none
-BACKLOG = 2000  # inbounds in memory; more wait in the spool
-MOST_BYTES = 32 << 20  # of them
+REFILL = 1000  # inbounds that are taken from the spool at once
 RACES = 5  # two mails that open one conversation at once: the second looks again
 FAULTS = 3  # tries of one inbound before it is parked
 SWEEP_SECONDS = 30.0
@@ -68,43 +70,38 @@ class Engine:
         self._clock = clock
         self._keep_days = keep_days
         self._turns = Turns()  # of addresses, and of phones: two mails to one person must not choose the same number
-        self._waiting: deque[Inbound] = deque()
-        self._slow: deque[Inbound] = deque()  # texts with pictures, which have to be fetched
-        self._bytes = 0  # of those that wait
-        self._known: set[str] = set()
+        self._backlog = Backlog()
         self._faults: dict[str, int] = {}
         self._untold: set[str] = set()  # held deliveries whose report could not be written yet
-        self._arrival = asyncio.Event()
+        self._calm = Calm(CALM_SECONDS)
         self._behind = True  # the spool may hold inbounds that memory does not
         self._stopping = False
         self.loops = Loops()
 
     def arrived(self, inbound: Inbound) -> None:
         """Takes what a door has just committed; over the bound it waits in the spool."""
-        if len(self._waiting) + len(self._slow) >= BACKLOG or self._bytes > MOST_BYTES:
+        self._calm.disturb()
+        if self._backlog.full:
             self._behind = True
+            self._backlog.wake()
         else:
             self._take(inbound)
-        self._arrival.set()
 
     def _take(self, inbound: Inbound) -> None:
-        if inbound.id not in self._known:
-            self._known.add(inbound.id)
-            (self._slow if brings(inbound) else self._waiting).append(inbound)
-            self._bytes += len(inbound.raw)
+        self._backlog.add(inbound, slow=brings(inbound))
 
     def refill(self) -> None:
         """Says that the spool holds inbounds that memory does not: a parked mail was let go."""
         self._behind = True
-        self._arrival.set()
+        self._backlog.wake()
 
     def stuck(self) -> list[str]:
         """The loops that should have turned and have not; nothing = all move."""
         begun = self.loops.begun_at or time.monotonic()
         loops = {"sweeper": self.loops.swept_at or begun, "dispatcher": self._dispatcher.turned_at or begun}
-        if self._waiting:
+        if self._backlog.now:
             loops["planner"] = self.loops.planned_at or begun
-        if self._slow:
+        if self._backlog.slow:
             loops["planner of pictures"] = self.loops.fetched_at or begun
         return [name for name, turned in loops.items() if time.monotonic() - turned > STUCK_SECONDS]
 
@@ -112,10 +109,10 @@ class Engine:
         """Runs until `stop`; everything that was begun is settled or given back when it returns."""
         self.loops.begun_at = time.monotonic()
         async with asyncio.TaskGroup() as group:
-            for _ in range(PLANNERS):
-                group.create_task(self._planner(self._waiting))
+            for n in range(PLANNERS):
+                group.create_task(self._planner(patient=n >= BUSY_PLANNERS))
             for _ in range(FETCHERS):
-                group.create_task(self._planner(self._slow))
+                group.create_task(self._fetcher())
             group.create_task(self._sweeper())
             group.create_task(self._purger())
             group.create_task(self._dispatcher.run())
@@ -123,26 +120,34 @@ class Engine:
     def stop(self) -> None:
         """Ends the loops after what is in hand."""
         self._stopping = True
-        self._arrival.set()
+        self._calm.end()
+        self._backlog.wake_all()
         self._dispatcher.stop()
 
-    async def _planner(self, queue: deque[Inbound]) -> None:
+    async def _planner(self, *, patient: bool) -> None:
         while not self._stopping:
-            setattr(self.loops, "planned_at" if queue is self._waiting else "fetched_at", time.monotonic())
-            if queue:
-                inbound = queue.popleft()
-                self._bytes -= len(inbound.raw)
-                await self._plan_guarded(inbound)
-            elif self._behind and queue is self._waiting:
+            if patient:
+                await self._calm.comes()
+            self.loops.planned_at = time.monotonic()
+            if self._backlog.now:
+                await self._plan_guarded(self._backlog.next())
+            elif self._behind:
                 await self._refill()
             else:
-                self._arrival.clear()
-                await self._arrival.wait()
+                await self._backlog.rest(patient=patient)
+
+    async def _fetcher(self) -> None:
+        while not self._stopping:
+            self.loops.fetched_at = time.monotonic()
+            if self._backlog.slow:
+                await self._plan_guarded(self._backlog.next(slow=True))
+            else:
+                await self._backlog.rest(slow=True)
 
     async def _refill(self) -> None:
         self._behind = False
         try:
-            found = await self._spool.unplanned(BACKLOG // 2)
+            found = await self._spool.unplanned(REFILL)
         except SpoolUnavailable as error:
             emit("spool.failed", error=str(error), during="planning")
             await self._pause(1.0)
@@ -156,7 +161,7 @@ class Engine:
         for inbound in found:
             self._take(inbound)
         self._behind = self._behind or bool(found)
-        self._arrival.set()
+        self._backlog.wake()
 
     async def _plan_guarded(self, inbound: Inbound) -> None:
         again = False
@@ -172,7 +177,7 @@ class Engine:
         except Exception as error:
             again = await self._fault(inbound, error)
         finally:
-            self._known.discard(inbound.id)
+            self._backlog.done(inbound)
         if again and not self._stopping:
             self._take(inbound)
 
@@ -255,7 +260,7 @@ class Engine:
                 emit("engine.failed", loop="sweep", **fault(error))
             self.loops.swept_at = time.monotonic()
             self._behind = True
-            self._arrival.set()
+            self._backlog.wake()
 
     async def recover(self, now: datetime, *, until: datetime | None = None) -> int:
         """Takes back what dead hands held; how many attempts they left open.  What is held for a person is told."""

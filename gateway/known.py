@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, replace
 
-from gateway.core import another, follow, timing
+from gateway.core import another, follow, policy, timing
+from gateway.core.arrival import entered
 from gateway.core.facts import NOTHING, Facts, Needs
 from gateway.core.model import Kind, Phone
 from gateway.core.rules import Rules
@@ -34,8 +35,12 @@ class Known:
 
 
 def after(writes: Writes, facts: Facts, rules: Rules) -> Known:
-    """What is known once a plan is committed; of whose consent it has changed, nothing."""
-    changed = {entry.phone for entry in writes.consents}
+    """What is known once a plan is committed; of whose consent it has changed, nothing.
+
+    A sender's word for a person takes nothing from him, so `start` does not count it against the ledger.
+    """
+    changed = {entry.phone for entry in writes.consents if not policy.vouched(entry)}
+    facts = entered(facts, writes.consents)
     ledger = {phone: row for phone, row in facts.ledger.items() if phone not in changed}
     new = Facts(
         conversations=writes.conversations,

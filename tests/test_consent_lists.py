@@ -183,3 +183,20 @@ def test_a_list_goes_in_by_standard_input_and_the_ledger_out_to_a_private_file(s
     assert 0o600 == stat.S_IMODE(out.stat().st_mode)
     assert ("grant", ANN, "form 7, p. 2") == (shown["action"], shown["phone"], shown["evidence"])
     assert shown == printed
+
+
+async def test_a_ledger_that_is_written_out_and_read_again_adds_nothing(ledger: Roll, spool: Any) -> None:
+    first = Consent(
+        id="m1.vouched",
+        brand="Example Auto",
+        phone=Phone(ANN),
+        at=NOON,
+        action="grant",
+        method="job_system",
+        evidence="mail 1",
+    )
+    await spool.write(Writes(consents=(first, replace(first, id="m2.vouched", evidence="mail 2"))))
+
+    answer = await ledger.imported([line(method="job_system", evidence=f"mail {n}", number=n) for n in (1, 2, 3)])
+
+    assert {name: answer["rows"][0][name] for name in ("added", "known")} == {"added": 1, "known": 2}

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 
 from gateway.commands.answer import Answer, CommandFailed
 from gateway.config import Config
 from gateway.core.consent_csv import EXPORTED, Entry, Problem, check, consent
 from gateway.core.facts import Needs
 from gateway.core.model import Consent
-from gateway.core.policy import standing, stop_of
+from gateway.core.policy import JOB_SYSTEM, standing, stop_of
 from gateway.core.work import Writes
 from gateway.events import emit
 from gateway.ports import Clock, Spool
 
 MOST_ENTRIES = 100_000  # of one list: it is one transaction, and the doors wait for it
 PAGE = 10_000  # rows of one answer
+_ALL = 1_000_000  # entries of one phone
 _STEP = 500  # entries that are checked between two turns of the loop
 
 
@@ -79,7 +80,18 @@ class Roll:
         """For each entry what to write, why it cannot be, or None: the ledger has it."""
         facts = await self._spool.gather(Needs(phones=frozenset(entry.phone for entry in part)))
         brand = self._config().rules.brand
-        return [_judge(entry, facts.consents.get(entry.phone, ()), brand, actor) for entry in part]
+        vouched = await self._vouched(part, brand)
+        return [_judge(entry, facts.consents.get(entry.phone, ()), vouched, brand, actor) for entry in part]
+
+    async def _vouched(self, part: Sequence[Entry], brand: str) -> frozenset[tuple[str, str, str, str]]:
+        """What mails vouched for, as Entry.same, of the phones of which the list says such a thing.
+
+        A list may be the ledger, written out; of these entries `gather` reads the newest alone.
+        """
+        phones = {entry.phone for entry in part if entry.method == JOB_SYSTEM}
+        rows = [row for phone in phones for row in await self._spool.find("consents", phone=phone, limit=_ALL)]
+        grants = (row for row in rows if (row["action"], row["brand"]) == ("grant", brand))
+        return frozenset((row["phone"], row["klass"], row["method"], row["evidence"]) for row in grants)
 
     async def exported(self, offset: int = 0) -> Answer:
         """A page of the ledger in its order, columns consent_csv.EXPORTED; `more` tells whether another one follows."""
@@ -88,9 +100,11 @@ class Roll:
         return {"rows": [{name: row[name] for name in EXPORTED} for row in shown], "more": len(rows) == PAGE}
 
 
-def _judge(entry: Entry, ledger: Sequence[Consent], brand: str, actor: str) -> Consent | Problem | None:
+def _judge(
+    entry: Entry, ledger: Sequence[Consent], vouched: Set[tuple[str, ...]], brand: str, actor: str
+) -> Consent | Problem | None:
     state = standing(ledger, brand)
-    same = any(
+    same = entry.same in vouched or any(
         c.action == "grant" and c.brand == brand and (c.phone, c.klass, c.method, c.evidence) == entry.same
         for c in ledger
     )

@@ -24,10 +24,11 @@ LOOKUPS = frozenset({"found", "not_found", "lookup_failed"})
 _NOT_TAKEN = frozenset({"deferred", "refused"})
 _TAKEN = frozenset({"accepted", "found"})
 
-# The ledger by consent_phone: the newest row is the last entry of the index.
+# The ledger by consent_said: what a sender vouches for, one row for each mail, forbids no text.
 _STATE = """
 SELECT seq, fate, attempt, lease_until IS NOT NULL, segments, released, coalesce((SELECT max(c.seq) FROM consent AS c
-  WHERE c.phone = delivery.phone), 0) FROM delivery WHERE id = ?
+  INDEXED BY consent_said WHERE c.phone = delivery.phone AND (c.action <> 'grant' OR c.method <> 'job_system' OR
+  c.klass <> 'informational')), 0) FROM delivery WHERE id = ?
 """
 _START = """
 UPDATE delivery SET fate = 'sending', attempt = attempt + 1, posted_at = ?, lookups = 0, reason = '', charged = ?,

@@ -37,7 +37,7 @@ LOOPS = {
     "sweeper": "Engine._sweeper",
     "dispatcher": "Dispatcher.run",
     "planner": "Engine._planner",
-    "planner of pictures": "Engine._planner",
+    "planner of pictures": "Engine._fetcher",
 }
 
 

@@ -77,6 +77,14 @@ async def test_a_stop_after_the_facts_were_read_prevents_the_start(spool: Spool)
     assert (await spool.start(leased, NOON, seen + 1, None)).done
 
 
+async def test_what_a_sender_vouches_for_holds_no_text_up(spool: Spool) -> None:
+    (leased,) = await planned(spool, delivery())
+    seen = (await spool.gather(Needs(phones=frozenset({ANN})))).ledger[ANN]
+    await spool.write(Writes(consents=(replace(consent("c2"), method="job_system"),)))
+
+    assert (await spool.start(leased, NOON, seen, None)).done
+
+
 async def test_a_budget_counts_until_it_is_used_up_and_alarms_twice(spool: Spool) -> None:
     answers = []
     for n in range(5):

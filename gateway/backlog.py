@@ -1,0 +1,61 @@
+"""Inbounds in memory, and the workers that plan them: those of one queue wait for nothing of the other."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from gateway.core.model import Inbound
+from gateway.idle import Idle
+
+MOST = 2000  # inbounds; more wait in the spool
+MOST_BYTES = 32 << 20  # of them
+
+
+class Backlog:
+    """`now` are planned at once; `slow` are texts whose pictures have to be fetched first."""
+
+    def __init__(self) -> None:
+        self.now: deque[Inbound] = deque()
+        self.slow: deque[Inbound] = deque()
+        self._idle = {False: Idle(), True: Idle()}  # by whether they work on `slow`
+        self._bytes = 0  # of those that wait
+        self._known: set[str] = set()
+
+    @property
+    def full(self) -> bool:
+        """Whether what comes now must wait in the spool."""
+        return len(self.now) + len(self.slow) >= MOST or self._bytes > MOST_BYTES
+
+    def add(self, inbound: Inbound, *, slow: bool) -> None:
+        """Takes one that nobody has in hand, and wakes one worker for it."""
+        if inbound.id not in self._known:
+            self._known.add(inbound.id)
+            (self.slow if slow else self.now).append(inbound)
+            self._bytes += len(inbound.raw)
+            self.wake(slow=slow)
+
+    def next(self, *, slow: bool = False) -> Inbound:
+        """The one that came first; the worker that is woken next finds the one behind it."""
+        queue = self.slow if slow else self.now
+        inbound = queue.popleft()
+        self._bytes -= len(inbound.raw)
+        if queue:
+            self.wake(slow=slow)
+        return inbound
+
+    def done(self, inbound: Inbound) -> None:
+        """It is planned, or out of our hands: it may be added again."""
+        self._known.discard(inbound.id)
+
+    async def rest(self, *, slow: bool = False, patient: bool = False) -> None:
+        """Returns when there may be something to do."""
+        await self._idle[slow].rest(patient=patient)
+
+    def wake(self, *, slow: bool = False) -> None:
+        """There may be something to do for one worker."""
+        self._idle[slow].wake()
+
+    def wake_all(self) -> None:
+        """It is over."""
+        for idle in self._idle.values():
+            idle.wake_all()

@@ -1,0 +1,42 @@
+"""Waiting until nothing has come for a while, at the cost of one timer however much comes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+
+class Calm:
+    """Calm at first; `disturb` ends it for `seconds`, counted from the last time."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._disturbed_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._event = asyncio.Event()
+        self._event.set()
+        self._over = False
+
+    def disturb(self) -> None:
+        """Something has come."""
+        self._disturbed_at = time.monotonic()
+        if self._timer is None and not self._over:
+            self._event.clear()
+            self._timer = asyncio.get_running_loop().call_later(self._seconds, self._look)
+
+    async def comes(self) -> None:
+        """Returns when it is calm."""
+        await self._event.wait()
+
+    def end(self) -> None:
+        """It is calm from now on, whatever comes."""
+        self._over = True
+        self._event.set()
+
+    def _look(self) -> None:
+        left = self._disturbed_at + self._seconds - time.monotonic()
+        if left > 0 and not self._over:
+            self._timer = asyncio.get_running_loop().call_later(left, self._look)
+        else:
+            self._timer = None
+            self._event.set()

@@ -1,0 +1,52 @@
+"""Waiting until nothing has come for a while (gateway/calm.py)."""
+
+from __future__ import annotations
+
+import asyncio
+
+from gateway.calm import Calm
+
+
+async def waits(calm: Calm) -> bool:
+    """Whether somebody must wait now."""
+    task = asyncio.create_task(calm.comes())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    waiting = not task.done()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return waiting
+
+
+async def test_it_is_calm_until_something_comes_and_again_a_while_after_the_last() -> None:
+    calm = Calm(0.02)
+    assert not await waits(calm)
+    calm.disturb()
+    calm.disturb()
+    assert await waits(calm)
+    async with asyncio.timeout(10):
+        await calm.comes()
+
+
+async def test_what_comes_while_one_waits_makes_him_wait_longer() -> None:
+    loop, calm = asyncio.get_running_loop(), Calm(0.1)
+    calm.disturb()
+    await asyncio.sleep(0.06)
+    again = loop.time()
+    calm.disturb()
+    async with asyncio.timeout(10):
+        await calm.comes()
+
+    assert loop.time() - again >= 0.09
+
+
+async def test_at_the_end_nobody_waits_any_more() -> None:
+    calm = Calm(3600.0)
+    calm.disturb()
+    waiting = asyncio.create_task(calm.comes())
+    await asyncio.sleep(0)
+    calm.end()
+    calm.disturb()
+    async with asyncio.timeout(10):
+        await waiting
+    assert not await waits(calm)
