@@ -91,9 +91,9 @@ class Crowd:
 
     def leave(self, guest: Guest) -> None:
         """Forgets a guest; he may have left before."""
-        network, known = self._guests.pop(guest, ("", False))
-        if not network:
+        if guest not in self._guests:
             return
+        network, known = self._guests.pop(guest)  # "" where he had gone before it was asked who he is
         self._strangers -= not known
         self._by_peer[network] -= 1
         if not self._by_peer[network]:

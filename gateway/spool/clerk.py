@@ -124,8 +124,10 @@ class Clerk:
     async def stop(self) -> None:
         """Takes no more jobs; returns when all that were taken are answered and the file is closed."""
         if self._open:
-            self._open = False
+            # First: a thread that sees the end before the last jobs would leave them.
             self._hand_over()
+            self._open = False
+            self._turns.put([])
             await self._ended.wait()
 
     def _hand_over(self) -> None:

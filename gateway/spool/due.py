@@ -74,8 +74,13 @@ _PUT_OFF = _BEHIND + " AND delivery.due_at < :due"
 _HASTEN = _BEHIND + " AND delivery.due_at > :due"
 # By delivery_paused, for one number or for all that begin with "@".
 _RESUME = """
-UPDATE delivery INDEXED BY delivery_paused SET due_at = min(due_at, :at) WHERE fate = 'waiting' AND reason = 'paused'
-  AND number BETWEEN :first AND :last RETURNING number
+UPDATE delivery SET due_at = :at WHERE seq IN (SELECT seq FROM delivery INDEXED BY delivery_paused WHERE fate =
+  'waiting' AND reason = 'paused' AND number = :number AND due_at > :at LIMIT :limit)
+"""
+# By the same index: one seek to the next number.
+_PAUSED = """
+SELECT number FROM delivery INDEXED BY delivery_paused WHERE fate = 'waiting' AND reason = 'paused' AND number > ?
+  ORDER BY number LIMIT 1
 """
 _HASTEN_MAIL = """
 UPDATE delivery SET due_at = :at WHERE seq IN (SELECT seq FROM delivery INDEXED BY delivery_relay WHERE fate = 'waiting'
@@ -132,10 +137,18 @@ def give_back(
     put_off_behind(connection, delivery, stamp(due_at))
 
 
-def resume(connection: apsw.Connection, at: datetime, number: str) -> tuple[str, ...]:
-    """Makes what a breaker holds due at `at`, or sooner: of one number, or "" of all; the numbers that it is of."""
-    bindings = {"at": stamp(at), "first": number or "@", "last": number or "@~"}
-    return tuple({row[0] for row in every(connection, _RESUME, bindings)})
+def paused(connection: apsw.Connection) -> tuple[str, ...]:
+    """The numbers of what breakers hold."""
+    found: list[str] = []
+    while (row := one(connection, _PAUSED, (found[-1] if found else "@",))) is not None:
+        found.append(row[0])
+    return tuple(found)
+
+
+def resume(connection: apsw.Connection, at: datetime, number: str, limit: int) -> int:
+    """Makes due at `at` what a breaker holds for later; how many, at most `limit`."""
+    connection.execute(_RESUME, {"at": stamp(at), "number": number, "limit": limit})
+    return connection.changes()
 
 
 def hasten_mail(connection: apsw.Connection, at: datetime, limit: int) -> int:

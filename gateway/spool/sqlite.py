@@ -165,7 +165,12 @@ class SqliteSpool:
 
     async def resume(self, at: datetime, number: str = "") -> tuple[str, ...]:
         """See ports.Spool."""
-        return await self._write(lambda connection: due.resume(connection, at, number))
+        numbers = tuple(one for one in await self._read(due.paused) if number in ("", one))
+        for one in numbers:
+            resume = functools.partial(due.resume, at=at, number=one, limit=HASTEN_STEP)
+            while await self._write(resume):
+                continue
+        return numbers
 
     async def hasten_mail(self, at: datetime) -> int:
         """See ports.Spool."""

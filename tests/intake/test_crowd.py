@@ -44,6 +44,18 @@ def test_the_addresses_of_one_ipv6_network_share_their_places() -> None:
     assert crowd.enter(guest(), "192.0.2.7") == ""
 
 
+def test_who_had_gone_before_it_was_asked_who_he_is_leaves_his_place_too() -> None:
+    crowd = Crowd(Limits(connections=4))
+    for _ in range(10):
+        gone = guest()
+        assert crowd.enter(gone, "") == ""  # uvloop tells no address of a connection that was reset
+        crowd.leave(gone)
+        crowd.leave(gone)
+
+    assert crowd.empty.is_set()
+    assert enter(crowd, "192.0.2.7", 3) == [""]
+
+
 def test_a_place_that_one_address_of_a_network_leaves_is_free_for_another() -> None:
     crowd = Crowd(Limits(connections_per_address=1))
     first = guest()
