@@ -48,7 +48,8 @@ def multiply(database: Path, count: int) -> None:
     with contextlib.closing(apsw.Connection(str(database))) as store:
         store.pragma("synchronous", 0)
         ((seq, ident),) = store.execute("SELECT seq, id FROM inbound").fetchall()
-        later = "UPDATE delivery SET due_at = due_at + ?1, expires_at = expires_at + ?1 WHERE fate = 'waiting'"
+        waits = "reason = 'retry', due_at = due_at + ?1, expires_at = expires_at + ?1"
+        later = f"UPDATE delivery SET {waits} WHERE fate = 'waiting'"  # noqa: S608  # words of ours
         store.execute(later, (_HOUR,))
         store.execute(_COPIES, (count - 1,))
         with store:

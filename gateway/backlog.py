@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
 from gateway.core.model import Inbound
 from gateway.idle import Idle
 
 MOST = 2000  # inbounds; more wait in the spool
 MOST_BYTES = 32 << 20  # of them
+
+
+@dataclass(slots=True)
+class Loops:
+    """When each loop last turned, by a clock that nobody can set: what the watchdog and readiness look at."""
+
+    begun_at: float | None = None
+    planned_at: float | None = None  # a planner took something up
+    fetched_at: float | None = None  # the same of texts with pictures
+    swept_at: float | None = None
 
 
 class Backlog:

@@ -106,7 +106,10 @@ class Deliverer:
         """
         now = self._clock.now()
         rules = known.rules
-        if self._setting_out.locked() or not self._by_relay(delivery, rules) or not known.holds(delivery, rules):
+        # By the rules in force, not by those of the plan: they may have been read anew since.
+        if self._setting_out.locked() or not self._by_relay(delivery, rules):
+            return False
+        if not known.holds(delivery, self._rules()):
             return False
         message = known.facts.messages.get(delivery.message)
         if self._ended(delivery, message, known.facts, rules, now) or timing.lifts_at(delivery, rules, now):
@@ -135,12 +138,12 @@ class Deliverer:
         async with self._setting_out if self._by_relay(delivery, rules) else nullcontext():
             budget = self._budget(delivery, rules, now)
             started = await self._spool.start(delivery, now, _ledger(delivery, facts), budget)
+            if started.done and started.alarm:
+                await self._alarms.half_spent(delivery, started, rules, now)
             running = replace(delivery, fate=Fate.SENDING, attempt=delivery.attempt + 1, posted_at=now)
             ended = await self._send(running, rules) if started.done else None
         if ended is not None:
             await self._judge(running, message, ended, facts, rules)
-            if started.alarm:
-                await self._alarms.half_spent(delivery, started, rules, now)
             return True, ended.outcome
         if started.reason == "budget":
             facts = await facts_of(self._spool, rules, delivery)

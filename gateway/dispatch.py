@@ -104,11 +104,11 @@ class Dispatcher:
     async def commit(self, made: Plan, known: Known) -> Committed:
         """Commits a plan, with it the first attempts of what nothing holds up, and takes what is due."""
         starts: dict[str, int] = {}
-        for delivery in made.writes.deliveries:
-            if delivery.phone is not None and self._free(delivery) and await self._deliverer.reserved(delivery, known):
-                starts[delivery.id] = known.facts.ledger[delivery.phone]
         committed = Committed(done=False)
         try:
+            for d in made.writes.deliveries:
+                if d.phone is not None and self._free(d) and await self._deliverer.reserved(d, known):
+                    starts[d.id] = known.facts.ledger[d.phone]
             committed = await self._spool.plan(made, starts=starts)
         finally:
             for _ in range(len(starts) - len(committed.started)):
@@ -200,6 +200,7 @@ class Dispatcher:
         if not self._begun:
             for name in await self._spool.resume(self._clock.now()):
                 self._way(name).remembered()
+            await self._spool.hasten_mail(self._clock.now())
             self._begun = True
         full = frozenset(w.name for w in self._ways.values() if w.full)
         if self._bytes > MOST_BYTES:

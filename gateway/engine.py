@@ -9,16 +9,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from gateway import tell
-from gateway.backlog import Backlog
+from gateway.backlog import Backlog, Loops
 from gateway.calm import Calm
 from gateway.core import dsn, plan
 from gateway.core.facts import Facts, Needs
 from gateway.core.intent import needs, understand
-from gateway.core.model import Fate, Inbound, InboundMail
+from gateway.core.model import Fate, Inbound, InboundMail, Reading, Unreadable
 from gateway.core.rules import Rules
 from gateway.core.work import Plan
 from gateway.dispatch import Dispatcher
@@ -38,16 +37,6 @@ FAULTS = 3  # tries of one inbound before it is parked
 SWEEP_SECONDS = 30.0
 STUCK_SECONDS = 180.0
 PURGE_SECONDS = 3600.0
-
-
-@dataclass(slots=True)
-class Loops:
-    """When each loop last turned, by a clock that nobody can set: what the watchdog and readiness look at."""
-
-    begun_at: float | None = None
-    planned_at: float | None = None  # a planner took something up
-    fetched_at: float | None = None  # the same of texts with pictures
-    swept_at: float | None = None
 
 
 class Engine:
@@ -75,14 +64,16 @@ class Engine:
         self._untold: set[str] = set()  # held deliveries whose report could not be written yet
         self._calm = Calm(CALM_SECONDS)
         self._behind = True  # the spool may hold inbounds that memory does not
+        self._overflowed = False  # and does: what comes now is younger
         self._stopping = False
         self.loops = Loops()
 
     def arrived(self, inbound: Inbound) -> None:
         """Takes what a door has just committed; over the bound it waits in the spool."""
         self._calm.disturb()
-        if self._backlog.full:
-            self._behind = True
+        if self._backlog.full or self._overflowed:
+            # It waits behind those that found no room before it.
+            self._behind = self._overflowed = True
             self._backlog.wake()
         else:
             self._take(inbound)
@@ -91,7 +82,7 @@ class Engine:
         self._backlog.add(inbound, slow=brings(inbound))
 
     def refill(self) -> None:
-        """Says that the spool holds inbounds that memory does not: a parked mail was let go."""
+        """Says that the spool holds inbounds that memory does not."""
         self._behind = True
         self._backlog.wake()
 
@@ -160,6 +151,7 @@ class Engine:
             return
         for inbound in found:
             self._take(inbound)
+        self._overflowed = self._overflowed and (self._behind or bool(found))
         self._behind = self._behind or bool(found)
         self._backlog.wake()
 
@@ -213,12 +205,22 @@ class Engine:
         In turn for each recipient: a mail that is quicker read must not overtake an earlier one to the same person.
         """
         recipients = inbound.envelope.recipients if isinstance(inbound, InboundMail) else ()
-        async with self._turns.of(f"to {recipient.address.lower()}" for recipient in recipients):
+        turn = self._turns.of(f"to {recipient.address.lower()}" for recipient in recipients)
+        if turn.taken:
+            self._calm.admit()
+        async with turn:
             await self._planned(inbound)
+
+    async def _read(self, mail: InboundMail) -> Reading | Unreadable:
+        read = self._reader.read_now(mail.raw)
+        if read is not None:
+            return read
+        self._calm.admit()  # a mail that is long read must not hold up those to others
+        return await self._reader.read(mail.raw)
 
     async def _planned(self, inbound: Inbound) -> None:
         rules = self._rules()
-        reading = await self._reader.read(inbound.raw) if isinstance(inbound, InboundMail) else None
+        reading = await self._read(inbound) if isinstance(inbound, InboundMail) else None
         intents = understand(inbound, reading, rules)
         pictures = await self._enclosures.of(inbound, reading, intents, rules)
         wanted = needs(intents, inbound, reading, rules)

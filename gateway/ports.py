@@ -47,14 +47,16 @@ class MediaFailed:
 class Reader(Protocol):
     """Looks into what strangers sent, bounded in CPU, memory and time.  Only ReaderUnavailable comes out."""
 
+    def read_now(self, raw: bytes) -> Reading | None:
+        """What a small plain mail says; None where `read` must be asked."""
+        ...
+
     async def read(self, raw: bytes) -> Reading | Unreadable:
         """What a mail says, bounded in CPU, memory and time.  No input raises; only ReaderUnavailable comes out."""
         ...
 
     async def attached(self, raw: bytes, most_bytes: int = 0) -> tuple[Picture, ...]:
-        """The images and PDFs of a mail, fit to go with a text, each in `most_bytes` (0: what the providers take); one
-        without data has a problem.
-        """
+        """The images and PDFs of a mail, each in `most_bytes` (0: what the providers take) or with a problem."""
         ...
 
     async def inspected(self, media: Media, number: int = 1) -> Picture:
@@ -143,7 +145,7 @@ class Spool(Protocol):
     async def unplanned(self, limit: int) -> list[Inbound]:
         """Leases inbounds that have no plan and no living lease, oldest first.  Parked ones are not among them.
 
-        Fewer than `limit` do not mean that none is left: one answer holds about 32 MB of mail.  An empty one does.
+        Only an empty answer means that none is left: one holds about 32 MB of mail.
         """
         ...
 
@@ -154,8 +156,7 @@ class Spool(Protocol):
     async def plan(self, plan: Plan, lease: bool = True, starts: Mapping[str, int] | None = None) -> Committed:
         """Commits a plan while its inbound is unplanned; `lease` takes the deliveries that are due at once.
 
-        `starts`: new deliveries that cost nothing, each with its `ledger`: `start` in one with the plan; what that does
-        not let go is leased like the others.
+        `starts`: new ones that cost nothing, each with its `ledger`: `start` in one; what that holds back is leased.
         """
         ...
 
@@ -167,8 +168,7 @@ class Spool(Protocol):
         """Leases deliveries that are due: waiting ones to be sent, unknown ones to be looked up.
 
         At most one per lane, never past an earlier one of the lane that is sending, unknown or waiting for a retry;
-        lowest priority number first, then due_at, then age.  Numbers in `not_numbers` are left alone (pacing).
-        One answer holds about 32 MB of mail; the rest comes with the next.
+        lowest priority number first, then due_at, then age; about 32 MB of mail at once.  `not_numbers` are left alone.
         """
         ...
 
@@ -204,7 +204,7 @@ class Spool(Protocol):
         ...
 
     async def hasten_mail(self, at: datetime) -> int:
-        """Makes due at `at` what waits later with the reason "relay"; how many."""
+        """Makes due at `at` what waits for later with the reason "relay"; how many."""
         ...
 
     async def set_back(self, by: timedelta) -> int:

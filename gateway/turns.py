@@ -28,6 +28,11 @@ class _Turn:
         self._keys = keys
         self._held: list[str] = []
 
+    @property
+    def taken(self) -> bool:
+        """Whether somebody holds one of the keys."""
+        return any(key in self._waiting for key in self._keys)
+
     async def __aenter__(self) -> None:
         try:
             for key in self._keys:

@@ -170,6 +170,9 @@ class FaultyReader:
     def __init__(self, *errors: Exception) -> None:
         self._errors = list(errors)
 
+    def read_now(self, raw: bytes) -> Reading | None:
+        return None
+
     async def read(self, raw: bytes) -> Reading | Unreadable:
         if self._errors:
             raise self._errors.pop(0)

@@ -50,3 +50,17 @@ async def test_at_the_end_nobody_waits_any_more() -> None:
     async with asyncio.timeout(10):
         await waiting
     assert not await waits(calm)
+
+
+async def test_one_who_waits_is_admitted_in_place_of_one_who_is_held_up() -> None:
+    calm = Calm(3600.0)
+    calm.disturb()
+    first, second = asyncio.create_task(calm.comes()), asyncio.create_task(calm.comes())
+    await asyncio.sleep(0)
+    calm.admit()
+    async with asyncio.timeout(10):
+        await first
+    assert not second.done()
+    calm.end()
+    async with asyncio.timeout(10):
+        await second

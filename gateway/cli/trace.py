@@ -192,7 +192,7 @@ _WAITS = {  # by Delivery.reason: what an unfinished one waits for, and who can 
     "quiet hours": "for the end of quiet hours where the phone is: [policy] quiet_hours",
     "asked which job": "for the person's answer to which job is meant, or until that time",
     "pacing": "for its turn: the number sends as fast as [[number]] segments_per_second allows",
-    "relay": "for the mail relay, which is not there; it goes as soon as that is back",
+    "relay": "for the mail relay, which takes nothing from us now; it goes as soon as that does",
     "paused": "for its carrier, which refuses our texts; gateway queue retry lets one text try at once",
     "lookup": "the answer to its sending was lost; it is being looked up at the provider",
     "flood": "for a person: gateway queue release or cancel; the flood brake held it",

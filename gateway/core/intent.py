@@ -240,9 +240,11 @@ def needs(
         more = more.joined(_needs_of(intent, inbound, rules))
     wanted = wanted.joined(more)
     alarmed = frozenset(e.name for to in rules.alarm_to if (e := rules.employee_at(to)))
-    # Of a person who is texted: a conversation, the mails that bring the text to a carrier, and the files.
+    # Of a person who is texted: a conversation, the mails that bring the text to a carrier, the files, and the alarm
+    # where his text is held.
     others, each = (0, 1 + rules.text.max_segments) if all(isinstance(i, SendText) for i in intents) else (8, 11)
-    fresh = others + (each + files) * len(wanted.phones | wanted.tokens) + rules.alarm_texts * len(intents)
+    people = len(wanted.phones | wanted.tokens)
+    fresh = others + (each + files) * people + rules.alarm_texts * (len(intents) + people)
     return wanted.joined(Needs(employees=alarmed, fresh=fresh))
 
 

@@ -79,6 +79,8 @@ class Wire(asyncio.Protocol):
             self._wake()
 
     def _take(self, one: bytes) -> None:
+        if self._fault is not None:
+            return
         found = _REPLY.fullmatch(one)
         if found is None:
             self._spoil(SMTPResponseException(-1, f"it answered {one[:200].decode(errors='ignore')!r}"))
@@ -89,7 +91,7 @@ class Wire(asyncio.Protocol):
             return
         if len(self._replies) == self._owed:
             self._spoil(SMTPServerDisconnected(f"it said {code.decode()} unasked"))
-        elif self._fault is None:
+        else:
             self._replies.append(SMTPResponse(int(code), "\n".join(self._lines)))
         self._lines = []
 

@@ -83,7 +83,7 @@ async def test_nothing_acknowledged_is_lost_by_kills_under_the_load_of_eight_cli
             await test_kill._kill(house, dice)
         load.over = True
         house.daemon.listens.set()
-    listed = await test_kill._settled(house)
+    listed = await test_kill._settled(house, len(load.acknowledged))
     await house.daemon.stop()
     raws = stored(house)
     lost = [words for words in load.acknowledged if not any(words.encode() in raw for raw in raws)]
@@ -139,7 +139,7 @@ async def test_an_end_at_any_moment_under_load_loses_nothing_and_doubles_nothing
             took.append(clock() - begun)
             await house.start()
         load.over = True
-    listed = await test_kill._settled(house)
+    listed = await test_kill._settled(house, len(load.acknowledged))
     await house.daemon.stop()
     raws = stored(house)
     sent = Counter(texts_out(house)) + Counter(mail.text for mail in house.world.mail.to("@vtext.com"))

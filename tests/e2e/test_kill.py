@@ -109,10 +109,10 @@ async def _kill(house: House, dice: random.Random) -> None:
     await house.start()
 
 
-async def _settled(house: House) -> list[dict[str, str]]:
-    """What the queue lists once nothing in it moves by itself."""
+async def _settled(house: House, mails: int = 0) -> list[dict[str, str]]:
+    """What the queue lists once nothing in it moves by itself, of about so many mails."""
     rows: list[dict[str, str]] = []
-    async with asyncio.timeout(SETTLED):
+    async with asyncio.timeout(SETTLED + mails / 10):
         while True:
             rows = (await house.daemon.command("queue", "list", "--json")).rows
             if all(row["fate"] == "held" for row in rows):
