@@ -55,7 +55,7 @@ async def _run(cases: Sequence[Case], repeats: int, *, quick: bool) -> tuple[lis
         try:
             if case.durable and case.rivals:
                 result.refused = await differing(case.systems, known)
-            for repeat in range(1 if case.once else repeats):
+            for repeat in range(min(repeats, case.most or repeats)):
                 await _repeat(result, repeat, quick=quick)
         except Missing as missing:
             result.skipped = str(missing)

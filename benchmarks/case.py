@@ -42,7 +42,7 @@ class Case:
     quick: int  # how many with --quick
     subjects: tuple[str, ...] = (GATEWAY,)
     rivals: tuple[str, ...] = ()
-    once: bool = False  # it takes long and has no rival: measured once
+    most: int = 0  # repeats at most, 0 = as many as asked for: it takes long and has no rival
     durable: bool = True  # whether both sides must keep what they take, or there is no ratio
     goals: tuple[Goal, ...] = ()
 

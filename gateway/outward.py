@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from gateway.config import Config
 from gateway.core.rules import Rules
@@ -12,11 +13,12 @@ from gateway.courier.flowroute_hook import FlowrouteHooks
 from gateway.courier.mail import RelayCourier
 from gateway.courier.oauth import FetchedTokens, FileTokens, Tokens
 from gateway.courier.signer import Signer
-from gateway.courier.twilio import TwilioProvider
-from gateway.courier.twilio_hook import TwilioHooks
 from gateway.doors import HookReader
 from gateway.events import emit
 from gateway.ports import MailCourier
+
+if TYPE_CHECKING:
+    from gateway.courier.twilio import TwilioProvider
 
 
 def mail_courier(config: Config) -> MailCourier:
@@ -61,6 +63,9 @@ def twilio(config: Config, rules: Callable[[], Rules]) -> TwilioProvider | None:
     """None = there is no account, or its secret was not read; `rules` are those in force."""
     if config.twilio is None or not config.twilio.auth_tokens:
         return None
+    # Its SDK takes 10 MB and more, which a shop without an account need not hold.
+    from gateway.courier.twilio import TwilioProvider
+
     return TwilioProvider(
         account_sid=config.twilio.account_sid,
         auth_token=config.twilio.auth_tokens[0].reveal(),
@@ -89,6 +94,8 @@ def hook_readers(config: Config, rules: Callable[[], Rules]) -> dict[str, HookRe
     """What reads the webhooks of each provider; `rules` are those in force."""
     found: dict[str, HookReader] = {}
     if config.twilio is not None and config.http.public_url:
+        from gateway.courier.twilio_hook import TwilioHooks
+
         found["twilio"] = TwilioHooks(
             account_sid=config.twilio.account_sid,
             auth_tokens=[t.reveal() for t in config.twilio.auth_tokens],

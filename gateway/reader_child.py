@@ -27,8 +27,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from gateway import attachment, picture
-from gateway.core import bounce, carrier_answer, header, mime, parts, signed
+from gateway.core import bounce, carrier_answer, header, mime, parts, render, signed
 from gateway.core.model import Picture, Reading, Unreadable
+
+_LOADED = render  # before the limits are set: what is imported later counts against them
 
 _LENGTH = struct.Struct(">I")
 _PR_SET_PDEATHSIG = 1  # prctl(2)

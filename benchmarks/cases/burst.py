@@ -46,6 +46,7 @@ CASES = (
         measure=outage,
         count=20_000,
         quick=200,
+        most=2,
         goals=(Goal(metric="twice", most=0), Goal(metric="more MiB", most=64)),
     ),
 )

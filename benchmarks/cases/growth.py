@@ -69,6 +69,7 @@ CASES = (
         measure=grown,
         count=5_000,
         quick=100,
+        most=3,
         subjects=tuple(STORES),
         rivals=(EMPTY,),
         durable=False,

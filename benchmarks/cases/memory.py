@@ -70,8 +70,8 @@ async def long_run(_: str, room: Path, count: int) -> Values:
         after = memory(gateway.pids)
         return {
             "idle MiB": idle,
-            "under load MiB": small.most,
-            "under 5 MB MiB": large.most,
+            "under load MiB": max(small.most, large.most),
+            "of 1.2 KB MiB": small.most,
             "after MiB": after,
             "after / idle": after / idle,
         }
@@ -101,7 +101,7 @@ CASES = (
         measure=long_run,
         count=100_000,
         quick=500,
-        once=True,
+        most=1,
         goals=(
             Goal(metric="idle MiB", most=80),
             Goal(metric="under load MiB", most=150),
@@ -111,6 +111,7 @@ CASES = (
     Case(
         name="idle",
         title="a processor's time at rest",
+        most=2,
         measure=rests,
         count=60,
         quick=2,

@@ -8,16 +8,11 @@ from __future__ import annotations
 import re
 from html import unescape
 
-from inscriptis import get_text
-from inscriptis.model.config import ParserConfig
-from lxml.etree import LxmlError
-
 from gateway.core import plain
 
 LONGEST = 262_144  # characters of HTML that are looked at
 _DEEPEST = 200  # open elements at which the renderer is no longer trusted
 
-_CONFIG = ParserConfig(table_cell_separator=" ")
 _DECLARATION = re.compile(r"\A<\?xml\b[^>]{0,200}>")
 _TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]{0,15})")
 # Elements that never hold others, or that close by themselves: they make no depth.
@@ -57,10 +52,9 @@ def _deep(source: str) -> bool:
 
 
 def _rendered(source: str) -> str:
-    try:
-        return plain.clean(str(get_text(source, _CONFIG)))  # a reference may name a control character
-    except (LxmlError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return ""
+    from gateway.core import render  # see there
+
+    return plain.clean(render.rendered(source))  # a reference may name a control character
 
 
 def _lines(text: str) -> str:
