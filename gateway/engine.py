@@ -116,9 +116,11 @@ class Engine:
         self._dispatcher.stop()
 
     async def _planner(self, *, patient: bool) -> None:
-        while not self._stopping:
+        while True:
             if patient:
                 await self._calm.comes()
+            if self._stopping:
+                return
             self.loops.planned_at = time.monotonic()
             if self._backlog.now:
                 await self._plan_guarded(self._backlog.next())

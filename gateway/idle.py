@@ -12,9 +12,12 @@ class Idle:
     def __init__(self) -> None:
         self._ready: deque[asyncio.Future[None]] = deque()
         self._patient: deque[asyncio.Future[None]] = deque()
+        self._over = False
 
     async def rest(self, *, patient: bool = False) -> None:
-        """Returns when there is something to do."""
+        """Returns when there is something to do, at once when it is over."""
+        if self._over:
+            return
         woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         (self._patient if patient else self._ready).append(woken)
         await woken
@@ -29,6 +32,7 @@ class Idle:
                     return
 
     def wake_all(self) -> None:
-        """It is over."""
+        """It is over: nobody rests any more."""
+        self._over = True
         while self._ready or self._patient:
             self.wake()

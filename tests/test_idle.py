@@ -50,3 +50,4 @@ async def test_at_the_end_all_are_woken() -> None:
     idle.wake_all()
     async with asyncio.timeout(10):
         await asyncio.gather(*resting)
+        await idle.rest()

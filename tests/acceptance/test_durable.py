@@ -150,6 +150,8 @@ async def test_an_end_at_any_moment_under_load_loses_nothing_and_doubles_nothing
     assert {} == wrong
     assert all(any(words.encode() in raw for raw in raws) for words in load.acknowledged)
     assert len(load.acknowledged) > ends
+    # What does not end by itself is cut after 35 seconds, and said.
+    assert [] == [event for event in house.daemon.events if event["event"] == "engine.failed"]
 
 
 @case(6, "SIGTERM while it starts", "it ends at once; the store is whole and the next start works")
