@@ -74,14 +74,16 @@ async def test_nothing_acknowledged_is_lost_by_kills_under_the_load_of_eight_cli
 ) -> None:
     dice = random.Random(f"{test_kill.SEED} {kills}")
     house = await open_shop(test_kill.CONFIG.format(on_unknown="reconcile") + VOUCHED)
-    load = test_kill.Load(house, dice)
+    load = test_kill.Load(house, dice, room=asyncio.Semaphore(0))
     await house.start()
     async with asyncio.TaskGroup() as group:
         for name in range(8):
             group.create_task(load.client(name))
         for _ in range(kills):
+            load.goes_on(30)
             await test_kill._kill(house, dice)
         load.over = True
+        load.goes_on(8)
         house.daemon.listens.set()
     listed = await test_kill._settled(house, len(load.acknowledged))
     await house.daemon.stop()
