@@ -21,7 +21,8 @@ _FREE = """
   AND (d.lease_until IS NULL OR d.lease_until <= :now)
   AND NOT EXISTS (
     SELECT 1 FROM delivery AS o WHERE o.lane = d.lane AND o.seq < d.seq AND o.fate IN ('waiting', 'sending', 'unknown')
-    AND (o.fate <> 'waiting' OR (o.attempt > 0 AND o.reason <> 'quiet hours') OR o.reason = 'pacing'
+    AND (o.fate <> 'waiting' OR (o.attempt > 0 AND o.reason <> 'quiet hours') OR o.reason IN
+      ('pacing', 'retry', 'relay', 'paused')
       OR o.due_at <= :now)
   )
   AND NOT EXISTS (

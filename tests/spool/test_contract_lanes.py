@@ -44,13 +44,27 @@ async def test_a_settlement_leases_nothing_when_it_is_told_so(spool: Spool) -> N
         ({"fate": Fate.UNKNOWN, "attempt": 1, "due_at": NOON + SECOND}, False),
         ({"attempt": 1, "due_at": NOON + SECOND, "reason": "retry"}, False),
         ({"due_at": NOON + SECOND, "reason": "pacing"}, False),
+        ({"due_at": NOON + SECOND, "reason": "retry"}, False),
+        ({"due_at": NOON + SECOND, "reason": "relay"}, False),
         ({"due_at": NOON + SECOND, "reason": "quiet hours"}, True),
         ({"attempt": 1, "due_at": NOON + SECOND, "reason": "quiet hours"}, True),
         ({"fate": Fate.HELD, "attempt": 1}, True),
         ({"fate": Fate.FAILED, "attempt": 1}, True),
         ({"fate": Fate.HANDED_OVER, "attempt": 1}, True),
     ],
-    ids=["sending", "unknown", "retry", "pacing", "quiet hours", "quiet after a try", "held", "failed", "handed over"],
+    ids=[
+        "sending",
+        "unknown",
+        "retry",
+        "pacing",
+        "held by a breaker",
+        "relay",
+        "quiet hours",
+        "quiet after a try",
+        "held",
+        "failed",
+        "handed over",
+    ],
 )
 async def test_nothing_passes_an_earlier_one_that_is_under_way(
     spool: Spool, first: dict[str, object], goes: bool
