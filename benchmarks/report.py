@@ -100,7 +100,13 @@ def _as_json(result: Result) -> dict[str, object]:
         for metric in result.seen
     }
     goals = [
-        {"metric": g.metric, "subject": g.subject, "goal": str(g), "median": seen, "met": seen and g.met(seen)}
+        {
+            "metric": g.metric,
+            "subject": g.subject,
+            "goal": str(g),
+            "median": seen,
+            "met": seen is not None and g.met(seen),
+        }
         for g in case.goals
         for seen in [result.value(g)]
     ]
