@@ -63,12 +63,12 @@ class Dispatcher:
         self._clock = clock
         self._grace = grace_seconds
         self._ways: dict[str, Way] = {}
+        self._wake = asyncio.Event()
         self._breakers = Breakers(
-            ways=self._ways, spool=spool, alarms=self.alarms, rules=rules, clock=clock, wake=self._look
+            ways=self._ways, spool=spool, alarms=self.alarms, rules=rules, clock=clock, wake=self._wake.set
         )
         self._count = itertools.count()
         self._workers: set[asyncio.Task[None]] = set()
-        self._wake = asyncio.Event()
         self._begun = False
         self._more = True  # the spool may hold due deliveries that found no room
         self._hand: set[str] = set()  # in a queue or with a worker
@@ -219,10 +219,6 @@ class Dispatcher:
             return 60.0
         # What a full queue keeps in the spool is due already: its worker wakes us.
         return max(1.0 if full else 0.01, min(60.0, (upcoming - now).total_seconds()))
-
-    def _look(self) -> None:
-        """The next claim comes now."""
-        self._wake.set()
 
     def stop(self) -> None:
         """Takes no more work."""

@@ -35,12 +35,14 @@ from postroom import (
 )
 
 from gateway.alarms import Alarms
-from gateway.core.facts import Needs
+from gateway.core.facts import Facts, Needs
 from gateway.core.model import Fate, InboundMail, Phone, Recipient
 from gateway.core.rules import Number, Sender
 from gateway.core.work import Deferred, Delivery, Outcome, Writes
+from gateway.deliver import Deliverer
 from gateway.dispatch import Dispatcher
 from gateway.engine import STUCK_SECONDS
+from gateway.known import after
 from gateway.ports import ReaderUnavailable
 from gateway.spool.sqlite import SqliteSpool
 
@@ -356,3 +358,29 @@ async def test_loops_that_have_not_turned_for_minutes_are_stuck_whatever_the_wal
     monkeypatch.setattr("gateway.engine.time", SimpleNamespace(monotonic=lambda: now + STUCK_SECONDS + 60))
 
     assert engine.stuck() == ["sweeper", "dispatcher"]
+
+
+@pytest.mark.parametrize("read_anew", [False, True], ids=["the rules of the plan", "rules that were read since"])
+async def test_a_text_leaves_with_its_plan_under_the_rules_in_force_alone(
+    room: Callable[..., Room], read_anew: bool
+) -> None:
+    r = room([])
+    message, delivery = by_carrier()
+    assert delivery.phone is not None
+    agreed = writes((message, delivery)).consents
+    facts = Facts(consents={delivery.phone: agreed}, ledger={delivery.phone: 1})
+    known = after(Writes(messages=(message,), deliveries=(delivery,)), facts, r.rules)
+    in_force = replace(r.rules) if read_anew else r.rules
+    alarms = Alarms(spool=r.spool, rules=lambda: in_force, clock=Now(), taken=r.dispatcher.take)
+    deliverer = Deliverer(
+        spool=r.spool,
+        mail=r.relay,
+        providers={},
+        rules=lambda: in_force,
+        clock=Now(),
+        taken=r.dispatcher.take,
+        alarms=alarms,
+        stopped_within=r.dispatcher.stopped_within,
+    )
+
+    assert await deliverer.reserved(delivery, known) is not read_anew
