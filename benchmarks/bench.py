@@ -26,12 +26,13 @@ def main(words: Sequence[str] | None = None) -> int:
     """The exit code: 0 measured, 1 a system failed, 2 usage."""
     asked = _parser().parse_args(words)
     cases = [case for case in ALL if not asked.case or case.name in asked.case]
-    results, failed = uvloop.run(_run(cases, asked.repeats, quick=asked.quick))
-    print(f"\n{report.table(results)}")
-    print(report.write(results, asked.out, repeats=asked.repeats, quick=asked.quick))
-    for words_of_it in failed:
+    path = report.place(asked.out, quick=asked.quick)
+    seen = Seen(path, repeats=asked.repeats, quick=asked.quick)
+    uvloop.run(seen.run(cases))
+    print(f"\n{report.table(seen.results)}\n{path}")
+    for words_of_it in seen.failed:
         print(f"bench: {words_of_it}", file=sys.stderr)
-    return 1 if failed else 0
+    return 1 if seen.failed else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -46,22 +47,34 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-async def _run(cases: Sequence[Case], repeats: int, *, quick: bool) -> tuple[list[Result], list[str]]:
-    results, failed = [], []
-    known: dict[str, bool] = {}
-    for case in cases:
-        result = Result(case)
-        results.append(result)
-        try:
-            if case.durable and case.rivals:
-                result.refused = await differing(case.systems, known)
-            for repeat in range(min(repeats, case.most or repeats)):
-                await _repeat(result, repeat, quick=quick)
-        except Missing as missing:
-            result.skipped = str(missing)
-        except Failed as fault:
-            failed.append(f"{case.name}: {fault}")
-    return results, failed
+class Seen:
+    """What a run has seen so far; it is written after each case, since all of them take an hour and more."""
+
+    def __init__(self, path: Path, *, repeats: int, quick: bool) -> None:
+        self.results: list[Result] = []
+        self.failed: list[str] = []
+        self._path = path
+        self._repeats = repeats
+        self._quick = quick
+        self._durable: dict[str, bool] = {}
+
+    async def run(self, cases: Sequence[Case]) -> None:
+        for case in cases:
+            self.results.append(Result(case))
+            try:
+                await self._measure(self.results[-1])
+            except Missing as missing:
+                self.results[-1].skipped = str(missing)
+            except Failed as fault:
+                self.failed.append(f"{case.name}: {fault}")
+            report.write(self.results, self._path, repeats=self._repeats, quick=self._quick)
+
+    async def _measure(self, result: Result) -> None:
+        case = result.case
+        if case.durable and case.rivals:
+            result.refused = await differing(case.systems, self._durable)
+        for repeat in range(min(self._repeats, case.most or self._repeats)):
+            await _repeat(result, repeat, quick=self._quick)
 
 
 async def _repeat(result: Result, repeat: int, *, quick: bool) -> None:

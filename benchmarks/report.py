@@ -82,15 +82,18 @@ def _version(name: str) -> str:
         return ""
 
 
-def write(results: Sequence[Result], folder: Path, *, repeats: int, quick: bool) -> Path:
-    """The JSON file; the plot lies beside it."""
-    now = datetime.now(UTC)
+def place(folder: Path, *, quick: bool) -> Path:
+    """The JSON file of a run that begins now."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{now:%Y-%m-%dT%H%M%S}{'-quick' if quick else ''}.json"
+    return folder / f"{datetime.now(UTC):%Y-%m-%dT%H%M%S}{'-quick' if quick else ''}.json"
+
+
+def write(results: Sequence[Result], path: Path, *, repeats: int, quick: bool) -> None:
+    """The JSON file, and the plot beside it."""
+    now = datetime.now(UTC)
     found = {"at": now.isoformat(timespec="seconds"), "repeats": repeats, "quick": quick, "machine": machine()}
     path.write_text(json.dumps({**found, "cases": [_as_json(one) for one in results]}, indent=2) + "\n")
     path.with_suffix(".svg").write_text(svg(results))
-    return path
 
 
 def _as_json(result: Result) -> dict[str, object]:

@@ -18,6 +18,7 @@ from benchmarks.case import POSTFIX, Case, Goal, Result, Values  # noqa: E402
 from benchmarks.cases import ALL  # noqa: E402
 from benchmarks.durability import synced  # noqa: E402
 from benchmarks.plot import svg  # noqa: E402
+from benchmarks.processes import Failed  # noqa: E402
 from benchmarks.system import System  # noqa: E402
 from benchmarks.systems import system  # noqa: E402
 
@@ -127,9 +128,27 @@ def test_sides_that_must_not_be_compared_have_no_ratio_and_meet_no_goal() -> Non
     assert "met" not in told
 
 
+async def test_what_was_seen_is_written_after_each_case(tmp_path: Path) -> None:
+    path = report.place(tmp_path, quick=True)
+
+    async def fails(_: str, __: Path, ___: int) -> Values:
+        raise Failed(f"before it: {path.read_text().count('one mail')}")
+
+    cases = [
+        Case(name="first", title="one mail", measure=nothing, count=1, quick=1),
+        Case(name="second", title="no mail", measure=fails, count=1, quick=1),
+    ]
+    seen = bench.Seen(path, repeats=1, quick=True)
+    await seen.run(cases)
+
+    assert seen.failed == ["second: before it: 1"]
+    assert '"no mail"' in path.read_text()
+
+
 def test_the_report_is_json_and_a_plot_beside_it(tmp_path: Path) -> None:
     seen = result(gateway=[30.0, 40.0], postfix=[10.0, 10.0], postfix_tuned=[10.0, 10.0])
-    path = report.write([seen], tmp_path, repeats=2, quick=False)
+    path = report.place(tmp_path, quick=False)
+    report.write([seen], path, repeats=2, quick=False)
 
     assert '"met": true' in path.read_text()
     assert path.with_suffix(".svg").read_text() == svg([seen])
