@@ -1,4 +1,8 @@
-"""Waiting until nothing has come for a while, at the cost of one timer however much comes."""
+"""Waiting until nothing has come for a while, at the cost of one timer however much comes.
+
+A rush is when more comes than is worked off.  Its first seconds belong to the doors alone: nobody works on what has
+come.  After that the steady go on, however long it lasts, and the others wait for calm.
+"""
 
 from __future__ import annotations
 
@@ -8,50 +12,76 @@ from collections import deque
 
 
 class Calm:
-    """Calm at first; `disturb` ends it for `seconds`, counted from the last time."""
+    """Calm at first; `disturb` ends it for `seconds`, counted from the last time; a rush is held for `hold` seconds."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, *, hold: float = 0.0) -> None:
         self._seconds = seconds
+        self._hold = hold
         self._disturbed_at = 0.0
+        self._rush_at: float | None = None  # when it began; forgotten when it is calm
         self._timer: asyncio.TimerHandle | None = None  # runs while it is not calm
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._steady: deque[asyncio.Future[None]] = deque()
         self._over = False
 
-    def disturb(self) -> None:
-        """Something has come."""
+    def disturb(self, *, rush: bool = False) -> None:
+        """Something has come; `rush` = more than is worked off."""
         self._disturbed_at = time.monotonic()
+        if rush and self._rush_at is None:
+            self._rush_at = self._disturbed_at
         if self._timer is None and not self._over:
             self._timer = asyncio.get_running_loop().call_later(self._seconds, self._look)
 
     async def comes(self) -> None:
         """Returns when it is calm, or when this one is admitted."""
-        if self._timer is None or self._over:
-            return
-        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiting)
-        await waiting
+        if self._timer is not None and not self._over:
+            await _turn(self._waiting)
+
+    async def passes(self) -> None:
+        """For the steady: returns unless a rush has just begun."""
+        if self._held(time.monotonic()):
+            await _turn(self._steady)
 
     def admit(self) -> None:
         """Lets one that waits go on: another one is held up by something else."""
-        while self._waiting:
-            waiting = self._waiting.popleft()
-            if not waiting.done():
-                waiting.set_result(None)
-                return
+        _wake_one(self._waiting)
 
     def end(self) -> None:
         """It is calm from now on, whatever comes."""
         self._over = True
-        self._all()
+        _wake(self._waiting)
+        _wake(self._steady)
+
+    def _held(self, now: float) -> bool:
+        rush = self._rush_at
+        return rush is not None and self._timer is not None and not self._over and now < rush + self._hold
 
     def _look(self) -> None:
-        left = self._disturbed_at + self._seconds - time.monotonic()
+        now = time.monotonic()
+        left = self._disturbed_at + self._seconds - now
         if left > 0 and not self._over:
             self._timer = asyncio.get_running_loop().call_later(left, self._look)
         else:
-            self._timer = None
-            self._all()
+            self._timer = self._rush_at = None
+            _wake(self._waiting)
+        if not self._held(now):
+            _wake(self._steady)
 
-    def _all(self) -> None:
-        while self._waiting:
-            self.admit()
+
+async def _turn(queue: deque[asyncio.Future[None]]) -> None:
+    waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    queue.append(waiting)
+    await waiting
+
+
+def _wake_one(queue: deque[asyncio.Future[None]]) -> None:
+    while queue:
+        waiting = queue.popleft()
+        if not waiting.done():
+            waiting.set_result(None)
+            return
+
+
+def _wake(queue: deque[asyncio.Future[None]]) -> None:
+    while queue:
+        _wake_one(queue)

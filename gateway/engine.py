@@ -30,6 +30,8 @@ from gateway.turns import Turns
 PLANNERS = 32  # each waits for the store most of the time, and what waits together is committed together
 BUSY_PLANNERS = 4  # of them go on while mail pours in: what is not accepted now may be lost, what is can wait
 CALM_SECONDS = 0.05  # without an arrival: then all of them go on
+RUSH = 50  # inbounds that wait while more come: then the doors have the processor to themselves,
+RUSH_SECONDS = 3.0  # for so long at most
 FETCHERS = 4  # planners of texts with pictures: a host that hangs must not hold up what has none
 REFILL = 1000  # inbounds that are taken from the spool at once
 RACES = 5  # two mails that open one conversation at once: the second looks again
@@ -62,7 +64,7 @@ class Engine:
         self._backlog = Backlog()
         self._faults: dict[str, int] = {}
         self._untold: set[str] = set()  # held deliveries whose report could not be written yet
-        self._calm = Calm(CALM_SECONDS)
+        self._calm = Calm(CALM_SECONDS, hold=RUSH_SECONDS)
         self._behind = True  # the spool may hold inbounds that memory does not
         self._overflowed = False  # and does: what comes now is younger
         self._stopping = False
@@ -70,7 +72,7 @@ class Engine:
 
     def arrived(self, inbound: Inbound) -> None:
         """Takes what a door has just committed; over the bound it waits in the spool."""
-        self._calm.disturb()
+        self._calm.disturb(rush=len(self._backlog.now) > RUSH)
         if self._backlog.full or self._overflowed:
             # It waits behind those that found no room before it.
             self._behind = self._overflowed = True
@@ -117,14 +119,13 @@ class Engine:
 
     async def _planner(self, *, patient: bool) -> None:
         while True:
-            if patient:
-                await self._calm.comes()
+            await (self._calm.comes() if patient else self._calm.passes())
             if self._stopping:
                 return
             self.loops.planned_at = time.monotonic()
             if self._backlog.now:
                 await self._plan_guarded(self._backlog.next())
-            elif self._behind:
+            elif self._behind and not self._backlog.full:
                 await self._refill()
             else:
                 await self._backlog.rest(patient=patient)

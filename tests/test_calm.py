@@ -7,9 +7,9 @@ import asyncio
 from gateway.calm import Calm
 
 
-async def waits(calm: Calm) -> bool:
+async def waits(calm: Calm, *, steady: bool = False) -> bool:
     """Whether somebody must wait now."""
-    task = asyncio.create_task(calm.comes())
+    task = asyncio.create_task(calm.passes() if steady else calm.comes())
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     waiting = not task.done()
@@ -64,3 +64,37 @@ async def test_one_who_waits_is_admitted_in_place_of_one_who_is_held_up() -> Non
     calm.end()
     async with asyncio.timeout(10):
         await second
+
+
+async def test_a_rush_holds_the_steady_until_it_is_calm_or_its_first_seconds_are_over() -> None:
+    loop, calm = asyncio.get_running_loop(), Calm(0.02, hold=3600.0)
+    calm.disturb()
+    assert not await waits(calm, steady=True)
+    calm.disturb(rush=True)
+    assert await waits(calm, steady=True)
+    async with asyncio.timeout(10):
+        await calm.passes()
+
+    calm = Calm(0.1, hold=0.05)
+    begun = loop.time()
+    calm.disturb(rush=True)
+    async with asyncio.timeout(10):
+        await calm.passes()
+    assert loop.time() - begun >= 0.05
+
+
+async def test_a_rush_that_lasts_holds_the_steady_once() -> None:
+    calm = Calm(3600.0, hold=0.0)
+    calm.disturb(rush=True)
+    assert not await waits(calm, steady=True)
+    assert await waits(calm)
+
+
+async def test_at_the_end_the_steady_wait_no_more() -> None:
+    calm = Calm(3600.0, hold=3600.0)
+    calm.disturb(rush=True)
+    waiting = asyncio.create_task(calm.passes())
+    await asyncio.sleep(0)
+    calm.end()
+    async with asyncio.timeout(10):
+        await waiting
