@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from prometheus_client import Gauge
 
+from gateway import heap
 from gateway.activation import Passed
 from gateway.config import Config, ConfigError, Listener, load
 from gateway.core.model import Consent, Door
@@ -282,6 +283,7 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     # Hand-over between loop and writer thread stalls for the interpreter's default of 5 ms otherwise.
     sys.setswitchinterval(0.0005)
     gc.freeze()
+    heap.settle()
     try:
         import uvloop
     except ImportError:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from gateway.core.model import Inbound
 from gateway.idle import Idle
 
-MOST = 2000  # inbounds; more wait in the spool
-MOST_BYTES = 32 << 20  # of them
+MOST = 5000  # inbounds; more wait in the spool
+MOST_BYTES = 8 << 20  # of them
 
 
 @dataclass(slots=True)
@@ -29,8 +29,8 @@ class Backlog:
         self.now: deque[Inbound] = deque()
         self.slow: deque[Inbound] = deque()
         self._idle = {False: Idle(), True: Idle()}  # by whether they work on `slow`
-        self._bytes = 0  # of those that wait
-        self._known: set[str] = set()
+        self._bytes = 0  # of those that wait, and of those in hand
+        self._known: dict[str, int] = {}  # both, with the bytes of each
 
     @property
     def full(self) -> bool:
@@ -40,23 +40,22 @@ class Backlog:
     def add(self, inbound: Inbound, *, slow: bool) -> None:
         """Takes one that nobody has in hand, and wakes one worker for it."""
         if inbound.id not in self._known:
-            self._known.add(inbound.id)
-            (self.slow if slow else self.now).append(inbound)
+            self._known[inbound.id] = len(inbound.raw)
             self._bytes += len(inbound.raw)
+            (self.slow if slow else self.now).append(inbound)
             self.wake(slow=slow)
 
     def next(self, *, slow: bool = False) -> Inbound:
         """The one that came first; the worker that is woken next finds the one behind it."""
         queue = self.slow if slow else self.now
         inbound = queue.popleft()
-        self._bytes -= len(inbound.raw)
         if queue:
             self.wake(slow=slow)
         return inbound
 
     def done(self, inbound: Inbound) -> None:
         """It is planned, or out of our hands: it may be added again."""
-        self._known.discard(inbound.id)
+        self._bytes -= self._known.pop(inbound.id, 0)
 
     async def rest(self, *, slow: bool = False, patient: bool = False) -> None:
         """Returns when there may be something to do."""

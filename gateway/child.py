@@ -21,9 +21,21 @@ class Slot:
         self.child: Process | None = None
         self.mails = 0
         self._dying: list[Process] = []
+        self._resting: asyncio.TimerHandle | None = None
+
+    def rest(self, seconds: float) -> None:
+        """Ends the child then, unless it is `wanted` before."""
+        self._resting = asyncio.get_running_loop().call_later(seconds, self.kill)
+
+    def wanted(self) -> None:
+        """The child lives on."""
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
 
     def kill(self) -> None:
         """Ends the child at once, if there is one."""
+        self.wanted()
         if self.child is not None:
             kill(self.child)
             self._dying.append(self.child)

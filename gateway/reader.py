@@ -5,8 +5,8 @@ Small plain mail needs none: what simple.read takes, it reads here, in time in p
 How it fails: what uses up its CPU, memory or time, or crashes the parser twice, is Unreadable, and its child is
 replaced.  A child that dies of something else (a signal from outside, a starved machine) says nothing about the mail,
 which is tried once more in a fresh one.  Where no child can be started, ReaderUnavailable says that nothing was judged.
-A mail on which the admin's patterns take too long is read without them.  Pictures wait for each other and for no mail:
-decoding never takes the last child.
+A mail on which the admin's patterns take too long is read without them.  Pictures and large mails wait for each other
+and for nothing else: they never take the last child, nor the memory of two.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ _SECOND_TRY = 3.0  # times the deadline: the CPU limit, not the clock of a busy 
 _FINAL_SIGNALS = (signal.SIGXCPU,)
 _DECODING = frozenset({"attached", "picture"})
 _ONE_TRY = frozenset({"picture"})  # when its time is up: the words of the text wait for it
+_LARGE = 1 << 20  # bytes of a mail; a child takes about seven times as much
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,7 @@ class Limits:
     memory_bytes: int = 512 << 20  # address space of the child
     decoding_bytes: int = 320 << 20  # the same while pictures are decoded; systemd/gateway.service counts on both
     mails_per_child: int = 1_000
+    rest_seconds: float = 10.0  # without a question: then a child ends; it takes 20 MiB, and a quarter second to start
 
 
 class _Killed(Exception):
@@ -56,9 +58,7 @@ class _Killed(Exception):
 
     def __init__(self, reason: str, *, final: bool = False, spent: bool = False) -> None:
         super().__init__(reason)
-        self.reason = reason
-        self.final = final
-        self.spent = spent
+        self.reason, self.final, self.spent = reason, final, spent
 
 
 class MailReader:
@@ -80,7 +80,7 @@ class MailReader:
         self.configure(cut_after, job, subject_patterns, patterns, reply_domains)
         self._idle = list(self._slots)
         self._turns = asyncio.Semaphore(children)
-        self._decoding = asyncio.Semaphore(max(1, children - 1))
+        self._heavy = asyncio.Semaphore(max(1, children - 1))
         self._closed = False
 
     def configure(
@@ -118,16 +118,16 @@ class MailReader:
 
     async def start(self) -> None:
         """Starts one child, to learn now whether it can be done.  Raises ReaderUnavailable."""
-        async with self._turn("read") as slot:
+        async with self._turn() as slot:
             await self._child(slot)
 
     def read_now(self, raw: bytes) -> Reading | None:
         """What a small plain mail says; None for any other, and for one that a child must look into further."""
+        found = None
         try:
             found = None if self._closed else simple.read(raw, self._simply)
         except Exception as error:  # a fault of ours: the general way may know better
             emit("engine.failed", loop="reader", **fault(error))
-            found = None
         if found is None or bounce.suspected(found) or carrier_answer.texted(found.author, self._reply_domains):
             return None
         return found
@@ -150,22 +150,20 @@ class MailReader:
                 emit("reader.patterns_skipped", bytes=len(raw))
         if isinstance(answer, Unreadable):
             return answer
-        found: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in answer["reading"].items()}
-        return Reading(**found)
+        said: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in answer["reading"].items()}
+        return Reading(**said)
 
     async def attached(self, raw: bytes, most_bytes: int = 0) -> tuple[Picture, ...]:
         """The images and PDFs of a mail, fit to go with a text: see attachment.attached.  A mail that cannot be looked
         into has one Picture, with the reason.  Raises ReaderUnavailable.
         """
-        answer = await self.ask("attached", raw, most_bytes=most_bytes)
-        return (_none(answer, 1),) if isinstance(answer, Unreadable) else _pictures(answer)
+        found = await self.ask("attached", raw, most_bytes=most_bytes)
+        return (_none(found, 1),) if isinstance(found, Unreadable) else _pictures(found)
 
     async def inspected(self, media: Media, number: int = 1) -> Picture:
-        """What came with a text, the `number`-th of it, made harmless: see picture.inspected.  Raises
-        ReaderUnavailable.
-        """
-        answer = await self.ask("picture", media.data, number=number)
-        return _none(answer, number) if isinstance(answer, Unreadable) else _pictures(answer)[0]
+        """What came with a text, the `number`-th of it: see picture.inspected.  Raises ReaderUnavailable."""
+        found = await self.ask("picture", media.data, number=number)
+        return _none(found, number) if isinstance(found, Unreadable) else _pictures(found)[0]
 
     async def ask(self, op: str, payload: bytes, **arguments: Any) -> dict[str, Any] | Unreadable:
         """The answer of one of reader_child.OPS about `payload`, within all limits; "files" in it is a list of bytes.
@@ -178,21 +176,23 @@ class MailReader:
             return Unreadable(reason=end.reason)
 
     async def close(self) -> None:
-        """Ends all children.  A mail that is being read gets ReaderUnavailable, and so does every later one."""
+        """Ends all children.  A mail that is being read gets ReaderUnavailable, as does every later one."""
         self._closed = True
         for slot in self._slots:
             slot.kill()
             await slot.emptied()
 
     @asynccontextmanager
-    async def _turn(self, op: str) -> AsyncIterator[Slot]:
-        """A free slot, for one question.  What decodes waits for its likes first: it holds no slot meanwhile."""
-        async with self._decoding if op in _DECODING else nullcontext(), self._turns:
+    async def _turn(self, *, heavy: bool = False) -> AsyncIterator[Slot]:
+        """A free slot, for one question.  What is heavy waits for its likes first: it holds no slot meanwhile."""
+        async with self._heavy if heavy else nullcontext(), self._turns:
             slot = self._idle.pop()
+            slot.wanted()
             try:
                 yield slot
             finally:
                 self._idle.append(slot)
+                slot.rest(self._limits.rest_seconds)
 
     async def _answered(self, op: str, payload: bytes, arguments: dict[str, Any]) -> dict[str, Any] | Unreadable:
         """The answer of the first or second try.  Raises _Killed, of the last try."""
@@ -200,7 +200,7 @@ class MailReader:
         cpu = self._limits.cpu_seconds + int(more)
         head = json.dumps({"op": op, "cpu": cpu, "arguments": arguments}).encode()
         seconds = self._limits.deadline_seconds + more
-        async with self._turn(op) as slot:
+        async with self._turn(heavy=op in _DECODING or len(payload) > _LARGE) as slot:
             try:
                 answer = await self._tried(slot, (head, payload), seconds, cpu)
             except _Killed as end:

@@ -26,7 +26,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from gateway import attachment, picture
+from gateway import attachment, heap, picture
 from gateway.core import bounce, carrier_answer, header, mime, parts, render, signed
 from gateway.core.model import Picture, Reading, Unreadable
 
@@ -43,6 +43,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     logging.getLogger("flufl.bounce").disabled = True  # its tracebacks quote mail
     warnings.simplefilter("ignore")  # Pillow's quote what a camera noted
+    heap.settle()
     die_with_parent()
     die_first()
     if os.getppid() != int(sys.argv[1]):  # it died before the line above

@@ -547,6 +547,27 @@ async def test_a_child_is_replaced_after_its_share_of_mails(make: Make) -> None:
     assert seen[0] == seen[1] != seen[2] == seen[3]
 
 
+async def test_a_child_that_is_not_asked_ends_and_the_next_question_starts_another(make: Make) -> None:
+    reader = make(rest_seconds=0.2)
+    await read(reader, SIMPLE)
+    (pid,) = reader.pids
+    assert await asyncio.to_thread(ended(pid))
+
+    assert (await read(reader, SIMPLE)).subject == "Ready"
+    assert reader.pids != (pid,)
+
+
+async def test_a_child_that_is_asked_again_and_again_lives(make: Make) -> None:
+    reader = make(rest_seconds=2, mails_per_child=1_000_000)
+    begun = asyncio.get_running_loop().time()
+    await read(reader, SIMPLE)
+    pids = reader.pids
+    while asyncio.get_running_loop().time() < begun + 3:
+        assert (await read(reader, SIMPLE)).subject == "Ready"
+
+    assert reader.pids == pids
+
+
 async def test_callers_are_served_in_the_order_in_which_they_ask(make: Make) -> None:
     reader = make()
     order: list[str] = []

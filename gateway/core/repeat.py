@@ -9,6 +9,7 @@ from datetime import timedelta
 # Without a Message-ID two equal mails are a repeat only when they come close together.
 NAMELESS_WINDOW = timedelta(hours=1)
 _HEADER_BYTES = 100_000
+_TAIL_BYTES = 4096
 _END = re.compile(rb"\r?\n\r?\n")
 _FIELD = {
     name: re.compile(rb"^" + name + rb"[ \t]*:((?:[^\r\n]|\r?\n[ \t])*)", re.IGNORECASE | re.MULTILINE)
@@ -23,13 +24,25 @@ def content(raw: bytes) -> tuple[bytes, bool]:
     second try passes other relays.
     """
     found = _END.search(raw, 0, _HEADER_BYTES)
-    head, body = (raw[: found.start()], raw[found.end() :]) if found else (raw[:_HEADER_BYTES], raw)
+    head, begin = (raw[: found.start()], found.end()) if found else (raw[:_HEADER_BYTES], 0)
     message_id = _value(b"Message-ID", head)
     named = message_id or _value(b"Date", head)
     hashed = hashlib.blake2b(digest_size=20)
     _add(hashed, named, _value(b"Subject", head))
-    hashed.update(body.rstrip())
+    hashed.update(memoryview(raw)[begin : _ending(raw, begin)])
     return hashed.digest(), bool(message_id)
+
+
+def _ending(raw: bytes, begin: int) -> int:
+    """Where the white space begins that ends the mail, found without a copy of all that stands before it."""
+    end = len(raw)
+    while end > begin:
+        start = max(begin, end - _TAIL_BYTES)
+        tail = raw[start:end].rstrip()
+        if tail:
+            return start + len(tail)
+        end = start
+    return begin
 
 
 def digest(sender: str, recipient: str, said: bytes) -> bytes:

@@ -70,11 +70,17 @@ class Content:
         self._forget()
 
     def raw(self) -> bytes:
-        """The mail as it was sent, dots unstuffed (RFC 5321 4.5.2); with `bare_lf` every line ends in CRLF."""
-        stuffed = bytes(self._buffer)
+        """The mail as it was sent, dots unstuffed (RFC 5321 4.5.2); with `bare_lf` every line ends in CRLF.
+
+        Gives it up: of a large mail there are never more than two copies.
+        """
+        stuffed, self._buffer = self._buffer, bytearray()
         if self._bare_lf and stuffed.count(b"\n") != stuffed.count(b"\r\n"):
-            stuffed = stuffed.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
-        return stuffed.replace(b"\r\n.", b"\r\n")[2:]
+            stuffed = stuffed.replace(b"\r\n", b"\n")
+            stuffed = stuffed.replace(b"\n", b"\r\n")
+        if b"\r\n." in stuffed:
+            stuffed = stuffed.replace(b"\r\n.", b"\r\n")
+        return bytes(memoryview(stuffed)[2:])
 
     def _forget(self) -> None:
         del self._buffer[: -len(_END) + 1]

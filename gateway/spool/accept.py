@@ -50,7 +50,7 @@ UPDATE inbound SET planned_at = NULL, parked = '', note = ?, lease_until = NULL 
 """
 _DISCARD = "UPDATE inbound SET parked = '', note = ? WHERE id = ? AND parked <> ''"
 _REMARKS = frozenset({"report", "alarm"})
-MOST_BYTES = 32 << 20  # of mails in one answer; the last one may go over it
+MOST_BYTES = 8 << 20  # of mails in one answer; the last one may go over it
 
 
 def accept(

@@ -9,6 +9,7 @@ opened and checked again before anything else is committed.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import threading
 import time
@@ -18,6 +19,7 @@ from typing import Generic, Protocol, TypeVar
 
 import apsw
 
+from gateway import heap
 from gateway.events import emit
 from gateway.ports import SpoolUnavailable
 from gateway.spool.database import SpoolCorrupt, SpoolUnusable
@@ -26,6 +28,8 @@ T = TypeVar("T")
 
 BATCH = 500  # jobs in one transaction: the last one waits for all
 REOPEN_SECONDS = 1.0
+REST_SECONDS = 2.0  # without a job, after MANY of them: then the memory that they took is given back
+MANY = 100
 
 # After these nothing is known about the state of the connection: it is closed and the file is checked.
 _BROKEN = (
@@ -97,6 +101,7 @@ class Clerk:
         self._connection: apsw.Connection | None = None
         self._failed: set[str] = set()  # kinds of transactions, by how they begin
         self._retry_at = 0.0
+        self._served = 0  # since memory was given back
 
     def start(self, connection: apsw.Connection) -> None:
         """Begins to serve the running loop; the connection belongs to the thread from now on."""
@@ -136,7 +141,7 @@ class Clerk:
 
     def _run(self) -> None:
         while self._open or not self._turns.empty():
-            jobs = self._turns.get()
+            jobs = self._next()
             while len(jobs) < self._batch and not self._turns.empty():
                 jobs += self._turns.get()
             for first in range(0, len(jobs), self._batch):
@@ -144,8 +149,24 @@ class Clerk:
         self._drop_connection()
         self._to_loop(self._ended.set)
 
+    def _next(self) -> list[Task]:
+        if self._served >= MANY:
+            try:
+                return self._turns.get(timeout=REST_SECONDS)
+            except queue.Empty:
+                self._served = 0
+                self._slim()
+        return self._turns.get()
+
+    def _slim(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(apsw.Error):  # a cache that stays is no fault
+                self._connection.pragma("shrink_memory")
+        heap.trim()
+
     def _serve(self, jobs: Sequence[Task]) -> None:
         """Reads first: they wait for no disk, and what they lead to may share the next commit."""
+        self._served += len(jobs)
         reads = [job for job in jobs if job.reads]
         writes = [job for job in jobs if not job.reads]
         if reads:

@@ -27,6 +27,7 @@ def printed(sender: str, recipient: str, raw: bytes) -> tuple[bytes, bool]:
         pytest.param(MAIL.replace(b"12:00", b"12:05"), id="another Date: the Message-ID counts"),
         pytest.param(MAIL.replace(b"Message-ID: <m1@x>", b"MESSAGE-ID :\r\n <m1@x>"), id="another way to write it"),
         pytest.param(MAIL + b"\r\n\r\n", id="blank lines at the end"),
+        pytest.param(MAIL + b" \r\n" * 5000, id="very many blank lines at the end"),
         pytest.param(MAIL.replace(b"\r\n\r\n", b"\n\n"), id="LF around the blank line"),
     ],
 )
@@ -49,6 +50,13 @@ def test_the_same_mail_is_known_again(other: bytes) -> None:
 )
 def test_another_mail_is_no_repeat(sender: str, recipient: str, raw: bytes) -> None:
     assert printed("jobs", "a@x", MAIL)[0] != printed(sender, recipient, raw)[0]
+
+
+@given(st.text(alphabet="x \t\r\n", max_size=40), st.integers(0, 3), st.sampled_from([0, 4095, 4096, 4097, 9000]))
+def test_only_the_white_space_at_the_end_counts_for_nothing(body: str, words: int, blanks: int) -> None:
+    said = (body + "x" * words).encode()
+
+    assert content(HEAD + b"\r\n" + said + b" " * blanks) == content(HEAD + b"\r\n" + said.rstrip())
 
 
 def test_without_a_message_id_the_date_stands_in_for_it() -> None:

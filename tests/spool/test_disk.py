@@ -147,6 +147,25 @@ async def test_what_is_asked_in_one_turn_of_the_loop_is_one_commit(path: Path) -
     assert commits == 1
 
 
+async def test_after_many_jobs_and_a_rest_the_memory_of_the_pages_is_given_back(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clerk, "REST_SECONDS", 0.1)
+    connection = database.connect(path)
+    writer = clerk.Clerk("test", lambda: connection)
+    writer.start(connection)
+    large = b"x" * 20_000
+    await asyncio.gather(
+        *(writer.ask(lambda c, n=n: accept.accept(c, mail(f"m{n}", raw=large), (), ())) for n in range(200))  # type: ignore[misc]
+    )
+    held = apsw.memory_used()
+    async with asyncio.timeout(10):
+        while apsw.memory_used() > held - 2_000_000:
+            await asyncio.sleep(0.05)
+    assert await writer.ask(lambda c: c.execute("SELECT count(*) FROM inbound").fetchall(), reads=True) == [(200,)]
+    await writer.stop()
+
+
 async def test_what_only_reads_is_answered_while_nothing_can_be_written(
     faulty: tuple[SqliteSpool, Faulty], capsys: pytest.CaptureFixture[str]
 ) -> None:
