@@ -38,7 +38,7 @@ RACES = 5  # two mails that open one conversation at once: the second looks agai
 FAULTS = 3  # tries of one inbound before it is parked
 SWEEP_SECONDS = 30.0
 STUCK_SECONDS = 180.0
-PURGE_SECONDS = 3600.0
+PURGE_FIRST_SECONDS, PURGE_SECONDS = 60.0, 3600.0  # soon: a daemon that is started every day must purge as well
 
 
 class Engine:
@@ -282,19 +282,19 @@ class Engine:
         return found.attempts
 
     async def _purger(self) -> None:
-        while not await self._dispatcher.stopped_within(timedelta(seconds=PURGE_SECONDS)):
+        pause = PURGE_FIRST_SECONDS
+        while not await self._dispatcher.stopped_within(timedelta(seconds=pause)):
+            pause = PURGE_SECONDS
             try:
                 gone = await self._spool.purge(self._clock.now(), self._keep_days, 10_000)
             except SpoolUnavailable as error:
                 emit("spool.failed", error=str(error), during="purge")
-                continue
             except Exception as error:
                 emit("engine.failed", loop="purge", **fault(error))
-                continue
-            if gone:
-                emit("purge.done", rows=gone)
+            else:
+                if gone:
+                    emit("purge.done", rows=gone)
 
     async def _pause(self, seconds: float) -> None:
         """Waits, but not past the end of the daemon."""
-        step = timedelta(seconds=seconds)
-        await self._dispatcher.stopped_within(step)
+        await self._dispatcher.stopped_within(timedelta(seconds=seconds))

@@ -20,7 +20,7 @@ FAST = '[[number]]\nname = "service"\nphone = "+12025550100"\nprovider = "twilio
 OFTEN = """
 import runpy, sys
 from gateway import engine
-engine.PURGE_SECONDS = 1.0
+engine.PURGE_FIRST_SECONDS = engine.PURGE_SECONDS = 1.0
 sys.argv[:] = sys.argv[2:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
