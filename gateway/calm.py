@@ -1,7 +1,7 @@
 """Waiting until nothing has come for a while, at the cost of one timer however much comes.
 
-A rush is when more comes than is worked off.  Its first seconds belong to the doors alone: nobody works on what has
-come.  After that the steady go on, however long it lasts, and the others wait for calm.
+A rush is when more comes than is worked off.  In its first seconds nobody works on what has come: the doors need the
+processor.  After that the steady go on, however long it lasts, and the others wait for calm.
 """
 
 from __future__ import annotations
@@ -12,22 +12,28 @@ from collections import deque
 
 
 class Calm:
-    """Calm at first; `disturb` ends it for `seconds`, counted from the last time; a rush is held for `hold` seconds."""
+    """Calm at first; `disturb` ends it for `seconds`, counted from the last time.
 
-    def __init__(self, seconds: float, *, hold: float = 0.0) -> None:
+    A rush begins when more than `crowd` wait, is held for `hold` seconds, and is over when nothing waits.
+    """
+
+    def __init__(self, seconds: float, *, crowd: int = 0, hold: float = 0.0) -> None:
         self._seconds = seconds
+        self._crowd = crowd
         self._hold = hold
         self._disturbed_at = 0.0
-        self._rush_at: float | None = None  # when it began; forgotten when it is calm
+        self._rush_at: float | None = None  # when it began; a calm moment in between does not begin it anew
         self._timer: asyncio.TimerHandle | None = None  # runs while it is not calm
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._steady: deque[asyncio.Future[None]] = deque()
         self._over = False
 
-    def disturb(self, *, rush: bool = False) -> None:
-        """Something has come; `rush` = more than is worked off."""
+    def disturb(self, waiting: int = 0) -> None:
+        """Something has come, and so much waited already."""
         self._disturbed_at = time.monotonic()
-        if rush and self._rush_at is None:
+        if waiting == 0:
+            self._rush_at = None
+        elif waiting > self._crowd and self._rush_at is None:
             self._rush_at = self._disturbed_at
         if self._timer is None and not self._over:
             self._timer = asyncio.get_running_loop().call_later(self._seconds, self._look)
@@ -62,7 +68,7 @@ class Calm:
         if left > 0 and not self._over:
             self._timer = asyncio.get_running_loop().call_later(left, self._look)
         else:
-            self._timer = self._rush_at = None
+            self._timer = None
             _wake(self._waiting)
         if not self._held(now):
             _wake(self._steady)

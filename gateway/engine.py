@@ -25,20 +25,21 @@ from gateway.enclosures import Enclosures, Interrupted, brings
 from gateway.events import emit, fault
 from gateway.known import after, gathered
 from gateway.ports import Clock, Reader, ReaderUnavailable, Spool, SpoolUnavailable
+from gateway.purger import purging
 from gateway.turns import Turns
 
 PLANNERS = 32  # each waits for the store most of the time, and what waits together is committed together
 BUSY_PLANNERS = 4  # of them go on while mail pours in: what is not accepted now may be lost, what is can wait
 CALM_SECONDS = 0.05  # without an arrival: then all of them go on
-RUSH = 50  # inbounds that wait while more come: then the doors have the processor to themselves,
-RUSH_SECONDS = 3.0  # for so long at most
+RUSH = 50  # inbounds that wait while more come: then nothing is planned at first, since the doors need the processor,
+RUSH_SECONDS = 3.0  # for so long
 FETCHERS = 4  # planners of texts with pictures: a host that hangs must not hold up what has none
+LARGE = 1 << 20  # bytes of an inbound
 REFILL = 1000  # inbounds that are taken from the spool at once
 RACES = 5  # two mails that open one conversation at once: the second looks again
 FAULTS = 3  # tries of one inbound before it is parked
 SWEEP_SECONDS = 30.0
 STUCK_SECONDS = 180.0
-PURGE_FIRST_SECONDS, PURGE_SECONDS = 60.0, 3600.0  # soon: a daemon that is started every day must purge as well
 
 
 class Engine:
@@ -64,7 +65,7 @@ class Engine:
         self._backlog = Backlog()
         self._faults: dict[str, int] = {}
         self._untold: set[str] = set()  # held deliveries whose report could not be written yet
-        self._calm = Calm(CALM_SECONDS, hold=RUSH_SECONDS)
+        self._calm = Calm(CALM_SECONDS, crowd=RUSH, hold=RUSH_SECONDS)
         self._behind = True  # the spool may hold inbounds that memory does not
         self._overflowed = False  # and does: what comes now is younger
         self._stopping = False
@@ -72,7 +73,7 @@ class Engine:
 
     def arrived(self, inbound: Inbound) -> None:
         """Takes what a door has just committed; over the bound it waits in the spool."""
-        self._calm.disturb(rush=len(self._backlog.now) > RUSH)
+        self._calm.disturb(len(self._backlog.now))
         if self._backlog.full or self._overflowed:
             # It waits behind those that found no room before it.
             self._behind = self._overflowed = True
@@ -107,7 +108,7 @@ class Engine:
             for _ in range(FETCHERS):
                 group.create_task(self._fetcher())
             group.create_task(self._sweeper())
-            group.create_task(self._purger())
+            group.create_task(purging(self._spool, self._clock, self._keep_days, self._dispatcher.stopped_within))
             group.create_task(self._dispatcher.run())
 
     def stop(self) -> None:
@@ -125,7 +126,7 @@ class Engine:
             self.loops.planned_at = time.monotonic()
             if self._backlog.now:
                 await self._plan_guarded(self._backlog.next())
-            elif self._behind and not self._backlog.full:
+            elif self._behind and not self._backlog.heavy:
                 await self._refill()
             else:
                 await self._backlog.rest(patient=patient)
@@ -174,6 +175,15 @@ class Engine:
         finally:
             self._backlog.done(inbound)
         if again and not self._stopping:
+            self._again(inbound)
+        if self._behind:
+            self._backlog.wake()  # there may be room for what waits in the spool
+
+    def _again(self, inbound: Inbound) -> None:
+        """A large one waits in the spool: where none can be read, those that can must find room."""
+        if len(inbound.raw) > LARGE:
+            self._behind = True
+        else:
             self._take(inbound)
 
     async def _fault(self, inbound: Inbound, error: Exception) -> bool:
@@ -280,20 +290,6 @@ class Engine:
                 self._dispatcher.take((await self._spool.write(told)).leased)
             self._untold.discard(delivery.id)
         return found.attempts
-
-    async def _purger(self) -> None:
-        pause = PURGE_FIRST_SECONDS
-        while not await self._dispatcher.stopped_within(timedelta(seconds=pause)):
-            pause = PURGE_SECONDS
-            try:
-                gone = await self._spool.purge(self._clock.now(), self._keep_days, 10_000)
-            except SpoolUnavailable as error:
-                emit("spool.failed", error=str(error), during="purge")
-            except Exception as error:
-                emit("engine.failed", loop="purge", **fault(error))
-            else:
-                if gone:
-                    emit("purge.done", rows=gone)
 
     async def _pause(self, seconds: float) -> None:
         """Waits, but not past the end of the daemon."""

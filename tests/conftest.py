@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
 from clock import NOON, FakeClock
 from hypothesis import settings
+from postroom import Account, Bell, Now, Relay, Room, Spool, rules
+
+from gateway.core.work import Outcome
+from gateway.dispatch import Dispatcher
+from gateway.spool.sqlite import SqliteSpool
 
 # A busy machine is no bug: no example is judged by its time.
 settings.register_profile("house", deadline=None)
@@ -42,6 +48,30 @@ def state() -> Iterator[Path]:
     """An empty state directory with a short name: the path of a Unix socket may have no more than 107 bytes."""
     with tempfile.TemporaryDirectory(prefix="gw-") as name:
         yield Path(name)
+
+
+@pytest.fixture
+async def room(tmp_path: Path) -> AsyncIterator[Callable[..., Room]]:
+    """Makes the one room of a test (postroom.py); answers of the account, and rules, as given."""
+    bell = Bell()
+    real = SqliteSpool(tmp_path / "gateway.db", clock=Now(), floor_bytes=0, lease_seconds=1800)
+    await real.open()
+    made: list[Room] = []
+
+    def make(answers: Sequence[Outcome] = (), *, rate: float = 1000.0, **changes: Any) -> Room:
+        spool, told = Spool(real, bell), rules(rate, **changes)
+        relay, account = Relay(bell), Account(bell, answers)
+        providers = {"twilio": account}
+        dispatcher = Dispatcher(spool=spool, mail=relay, providers=providers, rules=lambda: told, clock=Now())
+        made.append(Room(bell, spool, relay, account, dispatcher, told))
+        return made[0]
+
+    yield make
+    for one in made:
+        one.account.open.set()
+        one.relay.open.set()
+        await one.stopped()
+    await real.close()
 
 
 def pytest_configure(config: pytest.Config) -> None:

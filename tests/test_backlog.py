@@ -17,24 +17,28 @@ def mail(name: str, size: int) -> InboundMail:
     )
 
 
-def test_a_large_mail_counts_until_it_is_planned() -> None:
+def test_what_is_in_hand_counts_where_it_takes_much_memory() -> None:
     held = backlog.Backlog()
-    first, second = mail("m1", backlog.MOST_BYTES), mail("m2", 1)
-    held.add(first, slow=False)
-    held.add(first, slow=False)
-    assert not held.full
-    held.add(second, slow=True)
-    assert held.full
-    assert held.next() is first
-    assert held.full
-    held.done(first)
-    assert not held.full
+    large = [mail(f"m{n}", backlog.HEAVY_BYTES // 2) for n in range(2)]
+    for one in large:
+        held.add(one, slow=False)
+        held.add(one, slow=False)
+        assert held.next() is one
+    assert (held.full, held.heavy) == (False, False)
+    held.add(mail("m9", 1), slow=True)
+    assert (held.full, held.heavy) == (True, True)
+    held.done(large[0])
+    assert (held.full, held.heavy) == (False, False)
 
 
-def test_small_mails_count_while_they_wait() -> None:
+def test_what_waits_is_bounded_in_number_and_bytes() -> None:
     held = backlog.Backlog()
     for n in range(backlog.MOST):
         held.add(mail(f"m{n}", 1), slow=False)
-    assert held.full
+    assert (held.full, held.heavy) == (True, False)
     assert held.next().id == "m0"
+    assert not held.full
+    held.add(mail("large", backlog.MOST_BYTES), slow=True)
+    assert (held.full, held.heavy) == (True, False)
+    assert held.next(slow=True).id == "large"
     assert not held.full

@@ -66,33 +66,53 @@ async def test_one_who_waits_is_admitted_in_place_of_one_who_is_held_up() -> Non
         await second
 
 
-async def test_a_rush_holds_the_steady_until_it_is_calm_or_its_first_seconds_are_over() -> None:
-    loop, calm = asyncio.get_running_loop(), Calm(0.02, hold=3600.0)
-    calm.disturb()
+async def keep(calm: Calm, waiting: int) -> None:
+    """Never lets it be calm."""
+    while True:
+        calm.disturb(waiting)
+        await asyncio.sleep(0.01)
+
+
+async def test_a_rush_holds_the_steady_until_it_is_calm() -> None:
+    calm = Calm(0.02, crowd=5, hold=3600.0)
+    calm.disturb(5)
     assert not await waits(calm, steady=True)
-    calm.disturb(rush=True)
+    calm.disturb(6)
     assert await waits(calm, steady=True)
     async with asyncio.timeout(10):
         await calm.passes()
 
-    calm = Calm(0.1, hold=0.05)
+
+async def test_a_rush_that_lasts_holds_the_steady_for_its_first_seconds_and_the_others_until_calm() -> None:
+    loop, calm = asyncio.get_running_loop(), Calm(0.5, crowd=5, hold=0.2)
     begun = loop.time()
-    calm.disturb(rush=True)
+    rush = asyncio.create_task(keep(calm, 6))
+    await asyncio.sleep(0)
     async with asyncio.timeout(10):
         await calm.passes()
-    assert loop.time() - begun >= 0.05
-
-
-async def test_a_rush_that_lasts_holds_the_steady_once() -> None:
-    calm = Calm(3600.0, hold=0.0)
-    calm.disturb(rush=True)
-    assert not await waits(calm, steady=True)
+    assert loop.time() - begun >= 0.2
     assert await waits(calm)
+    rush.cancel()
+
+
+async def test_a_rush_is_held_once_until_nothing_waits_any_more() -> None:
+    calm = Calm(0.02, crowd=5, hold=0.1)
+    calm.disturb(6)
+    async with asyncio.timeout(10):
+        await calm.passes()  # calm came first
+    calm.disturb(6)
+    assert await waits(calm, steady=True)
+    await asyncio.sleep(0.15)
+    calm.disturb(6)
+    assert not await waits(calm, steady=True)
+    calm.disturb(0)
+    calm.disturb(6)
+    assert await waits(calm, steady=True)
 
 
 async def test_at_the_end_the_steady_wait_no_more() -> None:
     calm = Calm(3600.0, hold=3600.0)
-    calm.disturb(rush=True)
+    calm.disturb(1)
     waiting = asyncio.create_task(calm.passes())
     await asyncio.sleep(0)
     calm.end()

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from postroom import (
@@ -19,17 +17,12 @@ from postroom import (
     JOBS,
     OURS,
     UNCLEAR,
-    Account,
-    Bell,
     Now,
-    Relay,
     Room,
-    Spool,
     by_carrier,
     counted,
     mail,
     phone,
-    rules,
     text,
     writes,
 )
@@ -40,11 +33,9 @@ from gateway.core.model import Fate, InboundMail, Phone, Recipient
 from gateway.core.rules import Number, Sender
 from gateway.core.work import Deferred, Delivery, Outcome, Writes
 from gateway.deliver import Deliverer
-from gateway.dispatch import Dispatcher
 from gateway.engine import STUCK_SECONDS
 from gateway.known import after
 from gateway.ports import ReaderUnavailable
-from gateway.spool.sqlite import SqliteSpool
 
 OTHER = Phone("+12065550198")
 
@@ -54,30 +45,6 @@ def job_mail(ident: str, job: str, to: Phone) -> InboundMail:
     raw = f"From: {JOBS}\r\nMessage-ID: <{ident}@shop.example.com>\r\nSubject: {job}\r\n\r\nReady\r\n"
     envelope = replace(mail().envelope, recipients=(Recipient(address=f"{to.removeprefix('+1')}@sms.example.com"),))
     return replace(mail(), id=f"mail{ident}", raw=raw.encode(), envelope=envelope)
-
-
-@pytest.fixture
-async def room(tmp_path: Path) -> AsyncIterator[Callable[..., Room]]:
-    """Makes the one room of a test; answers of the account, and rules, as given."""
-    bell = Bell()
-    real = SqliteSpool(tmp_path / "gateway.db", clock=Now(), floor_bytes=0, lease_seconds=1800)
-    await real.open()
-    made: list[Room] = []
-
-    def make(answers: Sequence[Outcome] = (), *, rate: float = 1000.0, **changes: Any) -> Room:
-        spool, told = Spool(real, bell), rules(rate, **changes)
-        relay, account = Relay(bell), Account(bell, answers)
-        providers = {"twilio": account}
-        dispatcher = Dispatcher(spool=spool, mail=relay, providers=providers, rules=lambda: told, clock=Now())
-        made.append(Room(bell, spool, relay, account, dispatcher, told))
-        return made[0]
-
-    yield make
-    for one in made:
-        one.account.open.set()
-        one.relay.open.set()
-        await one.stopped()
-    await real.close()
 
 
 async def test_large_mails_for_a_slow_relay_hold_up_no_text(room: Callable[..., Room]) -> None:

@@ -19,8 +19,8 @@ FAST = '[[number]]\nname = "service"\nphone = "+12025550100"\nprovider = "twilio
 # Before the words that start the daemon: it looks for what is too old each second, not each hour.
 OFTEN = """
 import runpy, sys
-from gateway import engine
-engine.PURGE_FIRST_SECONDS = engine.PURGE_SECONDS = 1.0
+from gateway import purger
+purger.FIRST_SECONDS = purger.SECONDS = 1.0
 sys.argv[:] = sys.argv[2:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
