@@ -1,4 +1,4 @@
-"""The reader's end of a child process: its place, the frames that go to and fro, and the little that it may know."""
+"""The reader's end of a child process: its limits and place, the frames to and fro, and the little that it may know."""
 
 from __future__ import annotations
 
@@ -6,12 +6,29 @@ import asyncio
 import os
 import struct
 from asyncio.subprocess import Process
+from dataclasses import dataclass
 from pathlib import Path
 
 import gateway
 
+# A child is started when it is needed: an upgrade may have changed it under a daemon that runs.
+READY = f"ready {gateway.__version__}".encode()
 _LENGTH = struct.Struct(">I")
 _LONGEST_ANSWER = 32 << 20  # bytes of one frame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one question may use; time and CPU grow by a second for every `second_for_bytes` of what it is about."""
+
+    deadline_seconds: float = 2.0
+    cpu_seconds: int = 2  # at least 2; up to one less is given, see reader_child.renew
+    decoding_seconds: int = 8  # more of both where pictures are decoded: a small file may hold 25 megapixels
+    second_for_bytes: int = 4_000_000
+    memory_bytes: int = 512 << 20  # address space of the child
+    decoding_bytes: int = 320 << 20  # the same while pictures are decoded; systemd/gateway.service counts on both
+    mails_per_child: int = 1_000
+    rest_seconds: float = 10.0  # without a question: then a child ends; it takes 20 MiB, and a quarter second to start
 
 
 class Slot:

@@ -11,11 +11,12 @@ import ctypes
 # on a mail of 5 MB is cut out of a heap that small things keep from shrinking.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _LARGE_BYTES = 128 << 10
+_LIBC = ctypes.CDLL(None)
 
 
 def settle() -> None:
     """Gives every large block a mapping of its own, which goes back to the system when it is freed."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = getattr(_LIBC, "mallopt", None)
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
         mallopt(_M_TRIM_THRESHOLD, _LARGE_BYTES)
@@ -23,6 +24,6 @@ def settle() -> None:
 
 def trim() -> None:
     """Gives back what is free, wherever it lies: malloc_trim(3).  Takes a millisecond for about a hundred MiB."""
-    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    malloc_trim = getattr(_LIBC, "malloc_trim", None)
     if malloc_trim is not None:
         malloc_trim(0)

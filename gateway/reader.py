@@ -5,8 +5,8 @@ Small plain mail needs none: what simple.read takes, it reads here, in time in p
 How it fails: what uses up its CPU, memory or time, or crashes the parser twice, is Unreadable, and its child is
 replaced.  A child that dies of something else (a signal from outside, a starved machine) says nothing about the mail,
 which is tried once more in a fresh one.  Where no child can be started, ReaderUnavailable says that nothing was judged.
-A mail on which the admin's patterns take too long is read without them.  Pictures and large mails wait for each other
-and for nothing else: they never take the last child, nor the memory of two.
+A mail on which the admin's patterns take too long is read without them.  Pictures wait for each other and for no mail:
+decoding never takes the last child.  Large mails wait for each other too: each takes much memory.
 """
 
 from __future__ import annotations
@@ -19,11 +19,10 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 from gateway import child as pipe
-from gateway.child import Slot
+from gateway.child import Limits, Slot
 from gateway.core import bounce, carrier_answer, simple
 from gateway.core.mime import Patterns
 from gateway.core.model import Picture, Reading, Unreadable
@@ -37,20 +36,6 @@ _FINAL_SIGNALS = (signal.SIGXCPU,)
 _DECODING = frozenset({"attached", "picture"})
 _ONE_TRY = frozenset({"picture"})  # when its time is up: the words of the text wait for it
 _LARGE = 1 << 20  # bytes of a mail; a child takes about seven times as much
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What one question may use; time and CPU grow by a second for every `second_for_bytes` of what it is about."""
-
-    deadline_seconds: float = 2.0
-    cpu_seconds: int = 2  # at least 2; up to one less is given, see reader_child.renew
-    decoding_seconds: int = 8  # more of both where pictures are decoded: a small file may hold 25 megapixels
-    second_for_bytes: int = 4_000_000
-    memory_bytes: int = 512 << 20  # address space of the child
-    decoding_bytes: int = 320 << 20  # the same while pictures are decoded; systemd/gateway.service counts on both
-    mails_per_child: int = 1_000
-    rest_seconds: float = 10.0  # without a question: then a child ends; it takes 20 MiB, and a quarter second to start
 
 
 class _Killed(Exception):
@@ -80,7 +65,8 @@ class MailReader:
         self.configure(cut_after, job, subject_patterns, patterns, reply_domains)
         self._idle = list(self._slots)
         self._turns = asyncio.Semaphore(children)
-        self._heavy = asyncio.Semaphore(max(1, children - 1))
+        self._decoding = asyncio.Semaphore(max(1, children - 1))
+        self._large = asyncio.Semaphore(1)
         self._closed = False
 
     def configure(
@@ -183,9 +169,10 @@ class MailReader:
             await slot.emptied()
 
     @asynccontextmanager
-    async def _turn(self, *, heavy: bool = False) -> AsyncIterator[Slot]:
-        """A free slot, for one question.  What is heavy waits for its likes first: it holds no slot meanwhile."""
-        async with self._heavy if heavy else nullcontext(), self._turns:
+    async def _turn(self, op: str = "", size: int = 0) -> AsyncIterator[Slot]:
+        """A free slot, for one question.  What decodes and what is large wait for their likes first, without a slot."""
+        likes = self._decoding if op in _DECODING else self._large if size > _LARGE else nullcontext()
+        async with likes, self._turns:
             slot = self._idle.pop()
             slot.wanted()
             try:
@@ -200,7 +187,7 @@ class MailReader:
         cpu = self._limits.cpu_seconds + int(more)
         head = json.dumps({"op": op, "cpu": cpu, "arguments": arguments}).encode()
         seconds = self._limits.deadline_seconds + more
-        async with self._turn(heavy=op in _DECODING or len(payload) > _LARGE) as slot:
+        async with self._turn(op, len(payload)) as slot:
             try:
                 answer = await self._tried(slot, (head, payload), seconds, cpu)
             except _Killed as end:
@@ -272,15 +259,19 @@ class MailReader:
         try:
             async with asyncio.timeout(_START_SECONDS):
                 await pipe.send(child, self._settings)
-                ready = await pipe.receive(child) == b"ready"
+                said = await pipe.receive(child)
+                ready = said == pipe.READY
         except (EOFError, OSError, ValueError) as fault:
             raise ReaderUnavailable(f"the child process for reading did not start ({type(fault).__name__})") from fault
         finally:
             if not ready:
                 pipe.kill(child)
-        if not ready or self._closed:
+        if not ready:
+            await child.wait()
+            raise ReaderUnavailable(f"the child process for reading says {said!r}: restart the daemon after an upgrade")
+        if self._closed:
             pipe.kill(child)
-            raise ReaderUnavailable("the reader is closed, or its child is not what it should be")
+            raise ReaderUnavailable("the reader is closed")
         return child
 
 

@@ -1,10 +1,10 @@
 """The process in which mail is parsed: `python -m gateway.reader_child`, started by gateway.reader and by nobody else.
 
 Frames on stdin and stdout: four bytes of length, most significant first, then as many bytes.  The first frame in holds
-the settings as JSON, the first frame out is b"ready".  Then each question is two frames: {"op": its name in OPS, "cpu":
-seconds, "arguments": {...}} as JSON, and the bytes that it is about; its answer is one frame of JSON, and as many
-frames of bytes as that says in "files".  The process ends on end of file, when its parent dies, and by the kernel when
-a question takes more CPU than it may.
+the settings as JSON, the first frame out is b"ready " and the version.  Then each question is two frames: {"op": its
+name in OPS, "cpu": seconds, "arguments": {...}} as JSON, and the bytes that it is about; its answer is one frame of
+JSON, and as many frames of bytes as that says in "files".  The process ends on end of file, when its parent dies, and
+by the kernel when a question takes more CPU than it may.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from gateway import attachment, heap, picture
+from gateway import __version__, attachment, heap, picture
 from gateway.core import bounce, carrier_answer, header, mime, parts, render, signed
 from gateway.core.model import Picture, Reading, Unreadable
 
@@ -54,7 +54,7 @@ def main() -> int:
         return 0
     settings = json.loads(first)
     limit(settings["memory_bytes"])
-    _send(answers, b"ready")
+    _send(answers, f"ready {__version__}".encode())
     while (head := _receive(questions)) is not None and (payload := _receive(questions)) is not None:
         question = json.loads(head)
         renew(question["cpu"])

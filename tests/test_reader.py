@@ -547,6 +547,23 @@ async def test_a_child_is_replaced_after_its_share_of_mails(make: Make) -> None:
     assert seen[0] == seen[1] != seen[2] == seen[3]
 
 
+async def test_large_mails_are_read_one_at_a_time_and_small_ones_beside_them(make: Make) -> None:
+    reader = make(children=2)
+    large = FROM + HTML + b"\r\n" + b"words<br>\r\n" * 120_000
+    found = await asyncio.gather(read(reader, large), read(reader, large))
+    assert [one.text[:5] for one in found] == ["words", "words"]
+    assert len(reader.pids) == 1
+    await asyncio.gather(read(reader, large), read(reader, SIMPLE))
+    assert len(reader.pids) == 2
+
+
+async def test_a_child_of_another_version_is_not_asked(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An upgrade changes the files under a daemon that runs, and a child is started when it is needed."""
+    monkeypatch.setattr("gateway.child.READY", b"ready 0.0.9")
+    with pytest.raises(ReaderUnavailable, match="restart the daemon after an upgrade"):
+        await make().read(SIMPLE)
+
+
 async def test_a_child_that_is_not_asked_ends_and_the_next_question_starts_another(make: Make) -> None:
     reader = make(rest_seconds=0.2)
     await read(reader, SIMPLE)

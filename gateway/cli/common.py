@@ -67,8 +67,8 @@ class Nearby:
 
         path = Path(self._path or click.get_current_context().find_root().obj or config_file())
         try:
-            named = tomli.loads(path.read_text("utf-8")).get("state")
-        except (OSError, ValueError):
+            named = tomli.loads(path.read_text("utf-8-sig")).get("state")
+        except (OSError, ValueError, RecursionError):
             named = False
         if not isinstance(named, str | None):
             whole: Path = self.whole.state  # which ends the command, and tells what is wrong

@@ -69,7 +69,7 @@ class Content:
         self.fault = self.fault or fault
         self._forget()
 
-    def raw(self) -> bytes:
+    def take(self) -> bytes:
         """The mail as it was sent, dots unstuffed (RFC 5321 4.5.2); with `bare_lf` every line ends in CRLF.
 
         Gives it up: of a large mail there are never more than two copies.

@@ -200,7 +200,7 @@ class Session(LoginDialog):
     def _checked(self, body: Content) -> tuple[bytes, Refusal | None]:
         """The mail, and why it cannot be taken, or None."""
         limits = self.limits
-        raw = b"" if body.fault else body.raw()
+        raw = b"" if body.fault else body.take()
         return raw, body.fault or content.fault(
             raw, max_bytes=limits.max_bytes, line_bytes=limits.line_bytes, hops=limits.hops
         )

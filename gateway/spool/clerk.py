@@ -9,7 +9,6 @@ opened and checked again before anything else is committed.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import queue
 import threading
 import time
@@ -20,7 +19,7 @@ from typing import Generic, Protocol, TypeVar
 import apsw
 
 from gateway import heap
-from gateway.events import emit
+from gateway.events import emit, fault
 from gateway.ports import SpoolUnavailable
 from gateway.spool.database import SpoolCorrupt, SpoolUnusable
 
@@ -159,10 +158,12 @@ class Clerk:
         return self._turns.get()
 
     def _slim(self) -> None:
-        if self._connection is not None:
-            with contextlib.suppress(apsw.Error):  # a cache that stays is no fault
+        try:
+            if self._connection is not None:
                 self._connection.pragma("shrink_memory")
-        heap.trim()
+            heap.trim()
+        except Exception as error:  # a cache that stays is no reason to end the thread
+            emit("engine.failed", loop=self._name, **fault(error))
 
     def _serve(self, jobs: Sequence[Task]) -> None:
         """Reads first: they wait for no disk, and what they lead to may share the next commit."""

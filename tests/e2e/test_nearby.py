@@ -22,7 +22,15 @@ async def test_a_configuration_that_was_broken_meanwhile_stops_no_question_to_th
     assert checked.code == 78
 
 
-@pytest.mark.parametrize("addition", ["[nonsense]\n", "state = 7\n", "]["])
+async def test_a_byte_order_mark_as_windows_editors_write_it_hides_nothing(house: House) -> None:
+    await house.start()
+    config = house.folder / "config.toml"
+    config.write_bytes(b"\xef\xbb\xbf" + config.read_bytes() + b"\n[nonsense]\n")
+
+    assert (await house.daemon.command("queue", "list")).code == 0
+
+
+@pytest.mark.parametrize("addition", ["[nonsense]\n", "state = 7\n", "][", f"x = {'[' * 5000}"])
 async def test_without_a_daemon_the_whole_of_it_must_be_sound(house: House, addition: str) -> None:
     await house.start()
     await house.daemon.stop()

@@ -43,7 +43,7 @@ def test_a_mail_comes_out_as_it_was_written_however_it_is_cut_into_blocks(mail: 
 
     assert rest == b"QUIT\r\n"
     assert content.fault is None
-    assert content.raw() == mail
+    assert content.take() == mail
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_what_looks_like_an_end_is_not_one(mail: bytes, bare_lf: bool) -> None:
     content, rest = collected([mail, b".\r\n"], bare_lf=bare_lf)
 
     assert rest == b""
-    assert b"MAIL FROM" in content.raw()
+    assert b"MAIL FROM" in content.take()
 
 
 @pytest.mark.parametrize("mark", [b"\n", b"\r", b"\0", b"\r\r\n", b"\n\r"], ids=repr)
@@ -77,21 +77,22 @@ def test_with_bare_lf_lines_are_stored_with_crlf() -> None:
     content, rest = collected([b"Subject: x\n\nHello\n..dot\r\nbye\n\r\n.\r\n"], bare_lf=True)
 
     assert rest == b""
-    assert content.raw() == b"Subject: x\r\n\r\nHello\r\n.dot\r\nbye\r\n\r\n"
-    assert checked(content.raw()) is None
+    mail = content.take()
+    assert mail == b"Subject: x\r\n\r\nHello\r\n.dot\r\nbye\r\n\r\n"
+    assert checked(mail) is None
 
 
 def test_with_bare_lf_a_bare_cr_stays_refused() -> None:
     content, _ = collected([b"a\rb\n\r\n.\r\n"], bare_lf=True)
 
-    assert checked(content.raw()) is BARE
+    assert checked(content.take()) is BARE
 
 
 def test_with_bare_lf_a_mail_without_any_cr_ends_at_lf_dot_lf() -> None:
     content, rest = collected([b"Subject: x\n\nHello\n", b".\n"], bare_lf=True)
 
     assert rest == b""
-    assert content.raw() == b"Subject: x\r\n\r\nHello\r\n"
+    assert content.take() == b"Subject: x\r\n\r\nHello\r\n"
 
 
 def test_without_it_lf_dot_lf_never_ends_a_mail() -> None:
