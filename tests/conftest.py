@@ -7,21 +7,21 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
 from clock import NOON, FakeClock
 from hypothesis import settings
-from postroom import Account, Bell, Now, Relay, Room, Spool, rules
-
-from gateway.core.work import Outcome
-from gateway.dispatch import Dispatcher
-from gateway.spool.sqlite import SqliteSpool
 
 # A busy machine is no bug: no example is judged by its time.
 settings.register_profile("house", deadline=None)
 settings.load_profile("house")
+
+if TYPE_CHECKING:
+    from postroom import Room
+
+    from gateway.core.work import Outcome
 
 SKIPS = Path(__file__).with_name("skips.txt")
 
@@ -53,6 +53,11 @@ def state() -> Iterator[Path]:
 @pytest.fixture
 async def room(tmp_path: Path) -> AsyncIterator[Callable[..., Room]]:
     """Makes the one room of a test (postroom.py); answers of the account, and rules, as given."""
+    from postroom import Account, Bell, Now, Relay, Room, Spool, rules
+
+    from gateway.dispatch import Dispatcher
+    from gateway.spool.sqlite import SqliteSpool
+
     bell = Bell()
     real = SqliteSpool(tmp_path / "gateway.db", clock=Now(), floor_bytes=0, lease_seconds=1800)
     await real.open()

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from gateway.cli.carrier_proof import Proof, named, proofs, said
-from gateway.cli.common import Nearby, actor, ask, config_option, json_option, load, print_json, printable, table
+from gateway.cli.common import actor, ask, config_option, json_option, load, print_json, printable, table
 from gateway.core.carrier import routable
 
 
@@ -120,7 +120,7 @@ def check(as_json: bool, config_path: str | None) -> None:
 @json_option
 @config_option
 def confirm(employee: str, as_json: bool, config_path: str | None) -> None:
-    rows = ask(Nearby(config_path), "carriers.confirm", employee=employee, actor=actor())["rows"]
+    rows = ask(load(config_path, secrets=False), "carriers.confirm", employee=employee, actor=actor())["rows"]
     if as_json:
         print_json(rows)
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import getpass
 import http.client
 import json
@@ -44,43 +43,10 @@ def load(config_path: str | None, *, secrets: bool = True) -> Any:
         sys.exit(BAD_CONFIG)
 
 
-class Nearby:
-    """The configuration for a command that asks the daemon: where its socket is.
-
-    The whole takes a third of a second to read.  It is read where no daemon answers, or where more is asked of it.
-    """
-
-    def __init__(self, config_path: str | None) -> None:
-        self._path = config_path
-
-    @functools.cached_property
-    def whole(self) -> Any:
-        """As `load` has it, without secrets."""
-        return load(self._path, secrets=False)
-
-    @functools.cached_property
-    def state(self) -> Path:
-        """The directory of the daemon's state."""
-        import tomli
-
-        from gateway.whereis import config_file, state_folder
-
-        path = Path(self._path or click.get_current_context().find_root().obj or config_file())
-        try:
-            named = tomli.loads(path.read_text("utf-8-sig")).get("state")
-        except (OSError, ValueError, RecursionError):
-            named = False
-        if not isinstance(named, str | None):
-            whole: Path = self.whole.state  # which ends the command, and tells what is wrong
-            return whole
-        return state_folder(named, path.parent)
-
-
 def ask(config: Any, verb: str, *, offline: bool = True, **arguments: Any) -> dict[str, Any]:
     """The daemon's answer, or without a daemon the answer from the store under the state lock; a no ends it."""
     answer = ask_daemon(config, verb, **arguments)
     if answer is None:
-        config = config.whole if isinstance(config, Nearby) else config
         if not offline:
             fail(f"no daemon answers at {config.state / 'control.sock'}: start it with gateway serve", UNAVAILABLE)
         answer = _said_yes(_from_store(config, verb, arguments))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from gateway.cli import roll
-from gateway.cli.common import Nearby, actor, ask, config_option, json_option, plain, print_json, table
+from gateway.cli.common import actor, ask, config_option, json_option, load, plain, print_json, table
 
 METHODS = ["paper", "web", "keyword", "verbal", "mail", "job_system", "import"]
 
@@ -27,7 +27,7 @@ def consent() -> None:
 @json_option
 @config_option
 def show(phone: str, as_json: bool, config_path: str | None) -> None:
-    answer = ask(Nearby(config_path), "consent.show", phone=phone)
+    answer = ask(load(config_path, secrets=False), "consent.show", phone=phone)
     rows = answer["rows"]
     if as_json:
         print_json(rows)
@@ -57,7 +57,7 @@ def grant(
     phone: str, method: str, evidence: str, klass: str, disclosure: str, as_json: bool, config_path: str | None
 ) -> None:
     answer = ask(
-        Nearby(config_path),
+        load(config_path, secrets=False),
         "consent.grant",
         phone=phone,
         method=method,
@@ -76,7 +76,9 @@ def grant(
 @json_option
 @config_option
 def revoke(phone: str, method: str, evidence: str, as_json: bool, config_path: str | None) -> None:
-    answer = ask(Nearby(config_path), "consent.revoke", phone=phone, method=method, evidence=evidence, actor=actor())
+    answer = ask(
+        load(config_path, secrets=False), "consent.revoke", phone=phone, method=method, evidence=evidence, actor=actor()
+    )
     _told(answer["rows"], "will not be texted", as_json)
 
 

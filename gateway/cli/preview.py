@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 import click
 
-from gateway.cli.common import Nearby, ask, config_option, json_option, print_json, printable
+from gateway.cli.common import ask, config_option, json_option, load, print_json, printable
 
 _LINE, _BELOW = "\n", "\n" + " " * 19  # the lines of a text stand below each other
 
@@ -28,7 +28,7 @@ def command() -> click.Command:
 @config_option
 def preview(to: str, mail: BinaryIO | None, sender: str, as_json: bool, config_path: str | None) -> None:
     raw = base64.b64encode(mail.read()).decode() if mail is not None else ""
-    rows = ask(Nearby(config_path), "preview", to=to, mail=raw, sender=sender)["rows"]
+    rows = ask(load(config_path, secrets=False), "preview", to=to, mail=raw, sender=sender)["rows"]
     if as_json:
         print_json(rows)
     else:

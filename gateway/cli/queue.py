@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.common import Nearby, actor, ask, config_option, fail, json_option, plain, print_json, table
+from gateway.cli.common import actor, ask, config_option, fail, json_option, load, plain, print_json, table
 
 PAGE = 1000  # rows that are asked for at once: a queue may be longer than memory
 SCREEN = 200
@@ -32,7 +32,7 @@ def queue() -> None:
 @json_option
 @config_option
 def list_(everything: bool, limit: int | None, as_json: bool, config_path: str | None) -> None:
-    config = Nearby(config_path)
+    config = load(config_path, secrets=False)
     if limit is None:
         limit = 0 if as_json else SCREEN
     count, last = 0, ""
@@ -93,13 +93,13 @@ def _note(row: Mapping[str, object]) -> str:
 @config_option
 def show(ident: str, raw: bool, as_json: bool, config_path: str | None) -> None:
     if raw:
-        answer = ask(Nearby(config_path), "queue.raw", id=ident)["rows"][0]
+        answer = ask(load(config_path, secrets=False), "queue.raw", id=ident)["rows"][0]
         if sys.stdout.isatty():
             click.echo(plain(answer["raw"].replace("\r\n", "\n"), lines=True))
         else:
             sys.stdout.buffer.write(answer["raw"].encode("latin-1"))
         return
-    rows = ask(Nearby(config_path), "queue.show", id=ident)["rows"]
+    rows = ask(load(config_path, secrets=False), "queue.show", id=ident)["rows"]
     if as_json:
         print_json(rows)
         return
@@ -114,7 +114,7 @@ def show(ident: str, raw: bool, as_json: bool, config_path: str | None) -> None:
 @config_option
 def retry(ids: tuple[str, ...], as_json: bool, config_path: str | None) -> None:
     _done(
-        ask(Nearby(config_path), "queue.retry", ids=list(ids), actor=actor())["rows"],
+        ask(load(config_path, secrets=False), "queue.retry", ids=list(ids), actor=actor())["rows"],
         "will be tried again",
         as_json,
     )
@@ -126,7 +126,7 @@ def retry(ids: tuple[str, ...], as_json: bool, config_path: str | None) -> None:
 @config_option
 def cancel(ids: tuple[str, ...], as_json: bool, config_path: str | None) -> None:
     _done(
-        ask(Nearby(config_path), "queue.cancel", ids=list(ids), actor=actor())["rows"],
+        ask(load(config_path, secrets=False), "queue.cancel", ids=list(ids), actor=actor())["rows"],
         "is cancelled",
         as_json,
     )
@@ -140,7 +140,7 @@ def cancel(ids: tuple[str, ...], as_json: bool, config_path: str | None) -> None
 def release(ids: tuple[str, ...], sender: str, as_json: bool, config_path: str | None) -> None:
     if not ids and not sender:
         fail("name an ID or --sender", 2)
-    rows = ask(Nearby(config_path), "queue.release", ids=list(ids), sender=sender, actor=actor())["rows"]
+    rows = ask(load(config_path, secrets=False), "queue.release", ids=list(ids), sender=sender, actor=actor())["rows"]
     _done(rows, "is released", as_json)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.common import Nearby, ask, config_option, fail, json_option, print_json, table
+from gateway.cli.common import ask, config_option, fail, json_option, load, print_json, table
 
 USAGE = (
     "month",
@@ -48,7 +48,7 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
 @_options
 def usage(month: str, as_csv: bool, as_json: bool, config_path: str | None) -> None:
     _one_form(as_csv, as_json)
-    rows = ask(Nearby(config_path), "report.usage", month=month)["rows"]
+    rows = ask(load(config_path, secrets=False), "report.usage", month=month)["rows"]
     _print(rows, USAGE, as_csv, as_json)
 
 
@@ -59,7 +59,7 @@ def deliveries(month: str, sender: str, as_csv: bool, as_json: bool, config_path
     from gateway.core.model import Fate
 
     _one_form(as_csv, as_json)
-    rows = ask(Nearby(config_path), "report.deliveries", month=month, sender=sender)["rows"]
+    rows = ask(load(config_path, secrets=False), "report.deliveries", month=month, sender=sender)["rows"]
     fates = [str(fate) for fate in Fate]
     if not as_csv and not as_json:
         # A person reads what there is; programs and spreadsheets want the same columns each time.

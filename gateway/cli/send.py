@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from gateway.cli.common import Nearby, actor, ask, config_option, json_option, print_json
+from gateway.cli.common import actor, ask, config_option, json_option, load, print_json
 
 
 def command() -> click.Command:
@@ -19,7 +19,9 @@ def command() -> click.Command:
 @json_option
 @config_option
 def send(to: str, text: str, sender: str, as_json: bool, config_path: str | None) -> None:
-    rows = ask(Nearby(config_path), "send", offline=False, to=to, text=text, sender=sender, actor=actor())["rows"]
+    rows = ask(load(config_path, secrets=False), "send", offline=False, to=to, text=text, sender=sender, actor=actor())[
+        "rows"
+    ]
     if as_json:
         print_json(rows)
         return

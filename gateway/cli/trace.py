@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from gateway.cli.common import Nearby, ask, config_option, json_option, print_json, printable
+from gateway.cli.common import ask, config_option, json_option, load, print_json, printable
 
 Row = Mapping[str, Any]
 _INDENT = " " * 21
@@ -28,7 +28,7 @@ def command() -> click.Command:
 @json_option
 @config_option
 def trace(what: str, as_json: bool, config_path: str | None) -> None:
-    rows = ask(Nearby(config_path), "trace", what=what)["rows"]
+    rows = ask(load(config_path, secrets=False), "trace", what=what)["rows"]
     if as_json:
         print_json(rows)
     else:

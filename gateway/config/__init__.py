@@ -13,6 +13,7 @@ signing   the key of [dkim]
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,7 +36,6 @@ from gateway.config.values import (
     TwilioSettings,
 )
 from gateway.core.rules import Rules
-from gateway.whereis import config_file as default_path
 
 __all__ = [
     "Config",
@@ -82,6 +82,15 @@ def shipped_only() -> Unconfigured:
     return Unconfigured(
         Rules(domain="", country="US", brand="", timezone=ZoneInfo("UTC"), carriers=carriers.shipped_table())
     )
+
+
+def default_path() -> Path:
+    """$GATEWAY_CONFIG, else ./config.toml where it exists, else /etc/gateway/config.toml."""
+    named = os.environ.get("GATEWAY_CONFIG")
+    if named:
+        return Path(named)
+    here = Path("config.toml")
+    return here if here.exists() else Path("/etc/gateway/config.toml")
 
 
 def load(path: Path | None = None, *, secrets: bool = True) -> Config:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -24,7 +25,6 @@ from gateway.core import phone as phones
 from gateway.core import rules
 from gateway.core.carrier import CarrierTable
 from gateway.core.model import Phone
-from gateway.whereis import state_folder
 
 _DAY = timedelta(days=1)
 
@@ -92,7 +92,7 @@ def config(path: Path, tables: Tables, carriers: CarrierTable, secrets: Secrets,
     """The Config of tables without errors."""
     top, http, relay = _model(tables.top), _model(tables.http), _model(tables.relay)
     folder = tables.folder.absolute()
-    state = state_folder(top.state, folder)
+    state = _state(top.state, folder)
     return Config(
         path=path.absolute(),
         state=state,
@@ -118,6 +118,14 @@ def _model(table: Placed[M] | None) -> M:
     if table is None:
         raise ValueError("a table that could not be read has a problem")
     return table.model
+
+
+def _state(named: str | None, folder: Path) -> Path:
+    if named is not None:
+        return folder / named
+    # systemd gives several folders with colons between them (systemd.exec(5)); ours is the first.
+    given = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+    return Path(given) if given else folder
 
 
 def _smtp(smtp: schema.Smtp, folder: Path) -> SmtpSettings:
