@@ -171,7 +171,8 @@ class MailReader:
     @asynccontextmanager
     async def _turn(self, op: str = "", size: int = 0) -> AsyncIterator[Slot]:
         """A free slot, for one question.  What decodes and what is large wait for their likes first, without a slot."""
-        likes = self._decoding if op in _DECODING else self._large if size > _LARGE else nullcontext()
+        large = op == "read" and size > _LARGE  # no proof: its client waits in DATA
+        likes = self._decoding if op in _DECODING else self._large if large else nullcontext()
         async with likes, self._turns:
             slot = self._idle.pop()
             slot.wanted()
